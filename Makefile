@@ -1,0 +1,43 @@
+# make demo: install, train on real data, print the comparison, save a picture
+# make test: install everything, run all tests on all three backends
+# make lint: check style and format
+
+PYTHON ?= python3
+PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
+TORCH ?= torch==2.13.0
+# Real MNIST, Fashion-MNIST and CIFAR-10 for the tests, where they lie ready.
+DATASETS = $(abspath $(wildcard ../shared/tensorflow_datasets))
+ifneq ($(DATASETS),)
+export TFDS_DATA_DIR ?= $(DATASETS)
+endif
+# The log lines of TensorFlow's start, not its errors.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: demo test test-jax test-tensorflow test-torch lint clean
+
+demo: .venv/demo
+	KERAS_BACKEND=jax .venv/bin/python -m examples.quickstart
+
+test: test-jax test-tensorflow test-torch
+
+test-jax test-tensorflow test-torch: test-%: .venv/dev
+	KERAS_BACKEND=$* .venv/bin/python -m pytest --numprocesses 2
+
+lint: .venv/dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+clean:
+	rm -rf .venv
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/demo: pyproject.toml | .venv/bin/python
+	$(PIP) --editable '.[demo]'
+	touch $@
+
+.venv/dev: pyproject.toml | .venv/bin/python
+	$(PIP) '$(TORCH)'
+	$(PIP) --editable '.[tensorflow,jax,torch,examples,dev]'
+	touch $@ .venv/demo

@@ -1,0 +1,8 @@
+"""NeuroPlastic, a plasticity-modulated optimizer for Keras 3."""
+
+from keras_neuroplastic.neuroplastic import NeuroPlastic
+from keras_neuroplastic.schedules import PlasticityWarmup
+
+__version__ = "0.1.0"
+
+__all__ = ["NeuroPlastic", "PlasticityWarmup", "__version__"]

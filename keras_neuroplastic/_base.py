@@ -1,0 +1,96 @@
+"""What every optimizer of this package shares, beside its update rule."""
+
+import re
+
+import keras
+
+from keras_neuroplastic import _validation, rules
+from keras_neuroplastic._sparse import densify
+
+
+class PlasticityOptimizer(keras.optimizers.Optimizer):
+    """Checked hyperparameters, float32 slots, dense gradients, decay by path.
+
+    A subclass has one attribute for each argument that `_validation.CHECKS` knows
+    and it takes, applies the decay of the variables marked in `_decayed` itself,
+    and otherwise follows the contract of `keras.optimizers.Optimizer`.
+    """
+
+    def build(self, variables):
+        _validation.check_together(self)  # an attribute may have been set since
+        super().build(variables)
+        # Decided here, where every backend still hands out variables with a path.
+        self._decayed = [self._use_weight_decay(variable) for variable in variables]
+
+    def add_slots(self, variables, names):
+        """A dict from each name to its slots, one for each variable.
+
+        They have the layout of their variable, and its dtype unless it has 16 bits.
+        """
+        self._adding_slots = True
+        try:
+            slots = self.add_optimizer_variables(variables, names)
+        finally:
+            self._adding_slots = False
+        return dict(zip(names, slots, strict=True))
+
+    def add_variable(self, shape, initializer="zeros", dtype=None, **kwargs):
+        if getattr(self, "_adding_slots", False):
+            dtype = rules.step_dtype(dtype)
+        return super().add_variable(shape, initializer, dtype, **kwargs)
+
+    def apply(self, grads, trainable_variables=None):
+        """Makes one update from a list of gradients, dense, sparse or None."""
+        super().apply([densify(g) for g in grads], trainable_variables)
+
+    def _apply_weight_decay(self, variables):
+        """Nothing: `update_step` decays, so that a skipped variable stays whole."""
+
+    def _use_weight_decay(self, variable):
+        path = getattr(variable, "path", variable.name)
+        excluded = any(re.search(p, path) for p in self.weight_decay_exclude or ())
+        return bool(
+            self.weight_decay and not excluded and super()._use_weight_decay(variable)
+        )
+
+    def exclude_from_weight_decay(self, var_list=None, var_names=None):
+        """As in Keras, but refused once built; see also `weight_decay_exclude`."""
+        if self.built:
+            raise ValueError(
+                "`exclude_from_weight_decay()` must be called before the optimizer is "
+                "built. Prefer the argument `weight_decay_exclude`, which is saved."
+            )
+        super().exclude_from_weight_decay(var_list, var_names)
+
+    def __setattr__(self, name, value):
+        if name in _validation.CHECKS:
+            value = _validation.CHECKS[name](name, value)
+            fixed = getattr(self, "built", False) and name != "learning_rate"
+            if fixed and value != getattr(self, name):
+                raise AttributeError(
+                    f"`{name}` cannot be set once the optimizer is built: compiled "
+                    f"steps would not see it. Received: {name}={value!r}. Create a "
+                    "new optimizer, or give a schedule."
+                )
+        super().__setattr__(name, value)
+
+    def get_config(self):
+        config = super().get_config()
+        own = [name for name in _validation.CHECKS if name not in config]
+        config.update({name: getattr(self, name) for name in own})
+        if callable(self.plasticity_scale):
+            config["plasticity_scale"] = keras.saving.serialize_keras_object(
+                self.plasticity_scale
+            )
+        if self.weight_decay_exclude is not None:
+            config["weight_decay_exclude"] = list(self.weight_decay_exclude)
+        return config
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        if isinstance(config.get("plasticity_scale"), dict):
+            config["plasticity_scale"] = keras.saving.deserialize_keras_object(
+                config["plasticity_scale"], custom_objects=custom_objects
+            )
+        return super().from_config(config, custom_objects=custom_objects)

@@ -1,0 +1,154 @@
+"""Checks of the arguments: each returns the value in its plain Python type.
+
+A failed check names the argument, the value and the allowed range.
+"""
+
+import math
+import re
+from functools import partial
+from numbers import Integral, Real
+
+from keras import Variable, ops
+from keras.optimizers.schedules import LearningRateSchedule
+
+# Smaller ones would be zero in float32, and 0 / (0 + ε) not a number.
+SMALLEST_EPSILON = 1e-37
+
+
+def real(name, value, low, high=math.inf, exclude_low=False, exclude_high=False):
+    """A finite float in the range given, from any real number but a bool."""
+    opening, closing = "(" if exclude_low else "[", ")" if exclude_high else "]"
+    allowed = f"a finite number in {opening}{low}, {high}{closing}"
+    if high == math.inf:
+        allowed = f"a finite number {'>' if exclude_low else '>='} {low}"
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"`{name}` must be {allowed}. Received: {name}={value!r}")
+    below = value <= low if exclude_low else value < low
+    above = value >= high if exclude_high else value > high
+    if below or above or not math.isfinite(value):
+        raise ValueError(f"`{name}` must be {allowed}. Received: {name}={value!r}")
+    return float(value)
+
+
+def integer(name, value, low):
+    """An int of at least `low`, from any integer but a bool."""
+    allowed = f"an integer >= {low}"
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"`{name}` must be {allowed}. Received: {name}={value!r}")
+    if value < low:
+        raise ValueError(f"`{name}` must be {allowed}. Received: {name}={value!r}")
+    return int(value)
+
+
+def boolean(name, value):
+    """A bool, from a Python or NumPy one."""
+    if type(value).__name__ not in ("bool", "bool_"):
+        raise TypeError(f"`{name}` must be True or False. Received: {name}={value!r}")
+    return bool(value)
+
+
+def text(name, value):
+    """A non-empty string."""
+    if not isinstance(value, str):
+        raise TypeError(f"`{name}` must be a string. Received: {name}={value!r}")
+    if not value:
+        raise ValueError(f"`{name}` must not be empty. Received: {name}={value!r}")
+    return value
+
+
+def patterns(name, value):
+    """A tuple of regular expressions, from one or several."""
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, (list, tuple)) or not all(
+        isinstance(item, str) for item in items
+    ):
+        raise TypeError(
+            f"`{name}` must be a regular expression or a list of them. "
+            f"Received: {name}={value!r}"
+        )
+    for item in items:
+        try:
+            re.compile(item)
+        except re.error as error:
+            raise ValueError(
+                f"`{name}` must hold regular expressions; {item!r} is none "
+                f"({error}). Received: {name}={value!r}"
+            ) from error
+    return tuple(items)
+
+
+def plasticity_scale(name, value):
+    """A finite float >= 0, or a schedule of one."""
+    if isinstance(value, LearningRateSchedule):
+        return value
+    return real(name, value, 0)
+
+
+def learning_rate(name, value):
+    """A finite float >= 0; schedules, callables, variables and tensors pass unread."""
+    if callable(value) or isinstance(value, Variable) or ops.is_tensor(value):
+        return value
+    return real(name, value, 0)
+
+
+def optional(check, *limits, **options):
+    """A check that lets None pass."""
+
+    def check_unless_none(name, value):
+        return None if value is None else check(name, value, *limits, **options)
+
+    return check_unless_none
+
+
+_fraction = partial(real, low=0, high=1)
+_decay = partial(real, low=0, high=1, exclude_high=True)
+_at_least_zero = partial(real, low=0)
+_positive_or_none = optional(real, 0, exclude_low=True)
+
+# Every argument of NeuroPlastic, in the order of its signature.
+CHECKS = {
+    "learning_rate": learning_rate,
+    "activity_weight": _fraction,
+    "gradient_weight": _fraction,
+    "memory_weight": _fraction,
+    "plasticity_scale": plasticity_scale,
+    "min_alpha": _at_least_zero,
+    "max_alpha": _at_least_zero,
+    "per_parameter": boolean,
+    "activity_decay": _decay,
+    "beta_1": _decay,
+    "beta_2": _decay,
+    "max_update_norm": _positive_or_none,
+    "target_rms": _at_least_zero,
+    "adaptation_rate": _at_least_zero,
+    "epsilon": partial(real, low=SMALLEST_EPSILON),
+    "skip_nonfinite": boolean,
+    "weight_decay": optional(real, 0),
+    "weight_decay_exclude": optional(patterns),
+    "clipnorm": _positive_or_none,
+    "clipvalue": _positive_or_none,
+    "global_clipnorm": _positive_or_none,
+    "use_ema": boolean,
+    "ema_momentum": _fraction,
+    "ema_overwrite_frequency": optional(integer, 1),
+    "loss_scale_factor": _positive_or_none,
+    "gradient_accumulation_steps": optional(integer, 2),
+    "name": optional(text),
+}
+
+
+def check_together(optimizer):
+    """The conditions that tie arguments to each other."""
+    names = ("activity_weight", "gradient_weight", "memory_weight")
+    weights = [getattr(optimizer, name) for name in names]
+    if abs(sum(weights) - 1) > 1e-6:
+        received = ", ".join(f"{n}={w}" for n, w in zip(names, weights, strict=True))
+        raise ValueError(
+            "`activity_weight`, `gradient_weight` and `memory_weight` must sum to 1. "
+            f"Received: {received}, which sum to {sum(weights)}"
+        )
+    if optimizer.min_alpha > optimizer.max_alpha:
+        raise ValueError(
+            "`min_alpha` must not be greater than `max_alpha`. Received: "
+            f"min_alpha={optimizer.min_alpha}, max_alpha={optimizer.max_alpha}"
+        )

@@ -1,0 +1,130 @@
+"""The NeuroPlastic update as pure functions on the tensors of one variable.
+
+The symbols are those of the paper (arXiv 2604.26297, section 3): gradient `g`,
+activity trace `a`, momentum `m`, variance `v`, plasticity coefficient `alpha`,
+update `u = alpha * g`. Everything is elementwise; means and norms run over all
+elements of the one variable. Traces and decays are plain tensors and floats, so
+these functions serve every backend and every caller.
+"""
+
+import math
+import sys
+
+from keras import ops
+from keras.backend import standardize_dtype
+
+# The largest finite number of the two dtypes that a step is computed in.
+_LARGEST = {"float32": (2 - 2**-23) * 2.0**127, "float64": sys.float_info.max}
+
+
+def step_dtype(dtype):
+    """The dtype in which a variable of `dtype` is stepped and traced.
+
+    A moving average stalls in 16 bits, where adding 1 % of a value is rounded
+    away; hence float32 for float16 and bfloat16.
+    """
+    return "float64" if standardize_dtype(dtype) == "float64" else "float32"
+
+
+def _saturate(x):
+    """x with +inf brought down to the largest finite number of its dtype."""
+    return ops.minimum(x, _LARGEST[standardize_dtype(x.dtype)])
+
+
+def _mean(x):
+    return _saturate(ops.mean(x))
+
+
+def trace(old, value, decay):
+    """Exponential moving average without bias correction.
+
+    `old <- decay * old + (1 - decay) * value`
+    """
+    return decay * old + (1 - decay) * value
+
+
+def update_traces(old, g, activity_decay, beta_1, beta_2):
+    """The traces after a step with gradient g.
+
+    `old` maps "activity", or "momentum" and "variance", or all or none of them to
+    the traces before the step; the result has the same names.
+    """
+    new = {}
+    if "activity" in old:
+        new["activity"] = trace(old["activity"], ops.abs(g), activity_decay)
+    if "momentum" in old:
+        new["momentum"] = trace(old["momentum"], g, beta_1)
+        # An infinite trace would never recover.
+        new["variance"] = _saturate(trace(old["variance"], ops.square(g), beta_2))
+    return new
+
+
+def normalize(x, epsilon, per_parameter=True):
+    """A signal with mean 1 over its variable, N(x) = x / (mean(x) + ε).
+
+    With `per_parameter=False` it is the scalar mean(N(x)) = N(mean(x)).
+    """
+    mean = _mean(x)
+    return (x if per_parameter else mean) / (mean + epsilon)
+
+
+def plasticity(traces, g, weights, scale, min_alpha, max_alpha, per_parameter, epsilon):
+    """The plasticity coefficient α, from the traces after the step.
+
+    ```
+    α_gradient = clip(N(|g|), α_min, α_max)
+    α_full = clip(w_a N(a) + w_g N(|g|) + w_m N(|m| / (√v + ε)), α_min, α_max)
+    α = α_gradient + κ (α_full - α_gradient)
+    ```
+
+    with `weights` = (w_a, w_g, w_m) and κ = `scale`. α is not clipped again: κ > 1
+    extrapolates beyond the range on purpose. A scalar if not `per_parameter`.
+    """
+    activity_weight, gradient_weight, memory_weight = weights
+
+    def signal(x):
+        return normalize(x, epsilon, per_parameter)
+
+    gradient_signal = signal(ops.abs(g))
+    weighted = gradient_weight * gradient_signal
+    if activity_weight:
+        weighted = weighted + activity_weight * signal(traces["activity"])
+    if memory_weight:
+        rms = ops.sqrt(traces["variance"])
+        magnitude = ops.abs(traces["momentum"]) / (rms + epsilon)
+        weighted = weighted + memory_weight * signal(magnitude)
+
+    alpha_full = ops.clip(weighted, min_alpha, max_alpha)
+    if isinstance(scale, float) and scale == 1.0:
+        return alpha_full
+    alpha_gradient = ops.clip(gradient_signal, min_alpha, max_alpha)
+    return alpha_gradient + scale * (alpha_full - alpha_gradient)
+
+
+def stabilize(alpha, g, max_update_norm, target_rms, adaptation_rate, epsilon):
+    """The homeostatically stabilised update, from u = α g.
+
+    1. `u <- u c / (‖u‖ + ε)` where ‖u‖ > c = `max_update_norm` (None: never);
+    2. `r = √(mean(u²) + ε)`;
+    3. `u <- u clip(1 + ρ (r* - r), 0.5, 1.5)`, ρ = `adaptation_rate` (0: never),
+       r* = `target_rms`.
+
+    ‖u‖ is taken in units of the mean of |g|, where its squares neither overflow
+    nor vanish, whatever the size of the gradient. Both corrections are scalars,
+    so one reduction serves them and the update is written once.
+    """
+    if max_update_norm is None and not adaptation_rate:
+        return alpha * g
+    unit = _saturate(_mean(ops.abs(g)) + epsilon)
+    u = alpha * (g / unit)
+    norm = _saturate(unit * ops.sqrt(ops.sum(ops.square(u))))
+    factor = ops.ones_like(norm)
+    if max_update_norm is not None:
+        clipped = max_update_norm / (norm + epsilon)
+        factor = ops.where(norm > max_update_norm, clipped, factor)
+    if adaptation_rate:
+        size = max(math.prod(g.shape), 1)
+        rms = ops.sqrt(ops.square(norm * factor) / size + epsilon)
+        gain = 1 + adaptation_rate * (target_rms - rms)
+        factor = factor * ops.clip(gain, 0.5, 1.5)
+    return u * (unit * factor)
