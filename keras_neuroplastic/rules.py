@@ -31,8 +31,13 @@ def _saturate(x):
     return ops.minimum(x, _LARGEST[standardize_dtype(x.dtype)])
 
 
+def _size(x):
+    return max(math.prod(x.shape), 1)
+
+
 def _mean(x):
-    return _saturate(ops.mean(x))
+    # Not ops.mean, which rounds float64 to float32 on JAX and PyTorch.
+    return _saturate(ops.sum(x) / _size(x))
 
 
 def trace(old, value, decay):
@@ -123,8 +128,7 @@ def stabilize(alpha, g, max_update_norm, target_rms, adaptation_rate, epsilon):
         clipped = max_update_norm / (norm + epsilon)
         factor = ops.where(norm > max_update_norm, clipped, factor)
     if adaptation_rate:
-        size = max(math.prod(g.shape), 1)
-        rms = ops.sqrt(ops.square(norm * factor) / size + epsilon)
+        rms = ops.sqrt(ops.square(norm * factor) / _size(g) + epsilon)
         gain = 1 + adaptation_rate * (target_rms - rms)
         factor = factor * ops.clip(gain, 0.5, 1.5)
     return u * (unit * factor)

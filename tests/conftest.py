@@ -1,0 +1,28 @@
+"""What every test shares: the backend's peculiarities and a fixed seed."""
+
+import os
+
+if os.environ.get("KERAS_BACKEND") == "torch":
+    import torch  # noqa: F401  # before tensorflow, or the process may crash
+
+import keras
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed():
+    keras.utils.set_random_seed(41)
+
+
+@pytest.fixture
+def float64():
+    """Makes float64 the default dtype of Keras, and allows it in JAX."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+    keras.config.set_floatx("float64")
+    yield "float64"
+    keras.config.set_floatx("float32")
+    if keras.backend.backend() == "jax":
+        jax.config.update("jax_enable_x64", False)
