@@ -26,9 +26,16 @@ def step_dtype(dtype):
     return "float64" if standardize_dtype(dtype) == "float64" else "float32"
 
 
+def _clip(x, low, high):
+    # Limits in the dtype of x: Keras would round them to its default dtype.
+    low, high = (ops.convert_to_tensor(limit, x.dtype) for limit in (low, high))
+    return ops.clip(x, low, high)
+
+
 def _saturate(x):
-    """x with +inf brought down to the largest finite number of its dtype."""
-    return ops.minimum(x, _LARGEST[standardize_dtype(x.dtype)])
+    """x >= 0 with +inf brought down to the largest finite number of its dtype."""
+    # Not ops.minimum, which rounds float64 to float32 on PyTorch.
+    return _clip(x, 0.0, _LARGEST[standardize_dtype(x.dtype)])
 
 
 def _size(x):
@@ -99,10 +106,10 @@ def plasticity(traces, g, weights, scale, min_alpha, max_alpha, per_parameter, e
         magnitude = ops.abs(traces["momentum"]) / (rms + epsilon)
         weighted = weighted + memory_weight * signal(magnitude)
 
-    alpha_full = ops.clip(weighted, min_alpha, max_alpha)
+    alpha_full = _clip(weighted, min_alpha, max_alpha)
     if isinstance(scale, float) and scale == 1.0:
         return alpha_full
-    alpha_gradient = ops.clip(gradient_signal, min_alpha, max_alpha)
+    alpha_gradient = _clip(gradient_signal, min_alpha, max_alpha)
     return alpha_gradient + scale * (alpha_full - alpha_gradient)
 
 
@@ -130,5 +137,5 @@ def stabilize(alpha, g, max_update_norm, target_rms, adaptation_rate, epsilon):
     if adaptation_rate:
         rms = ops.sqrt(ops.square(norm * factor) / _size(g) + epsilon)
         gain = 1 + adaptation_rate * (target_rms - rms)
-        factor = factor * ops.clip(gain, 0.5, 1.5)
+        factor = factor * _clip(gain, 0.5, 1.5)
     return u * (unit * factor)
