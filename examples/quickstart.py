@@ -81,6 +81,7 @@ def plot(accuracies, path):
     axes.set(xlabel="epoch", ylabel="test accuracy (%)", ylim=(80, 100))
     axes.set_title("Digits, mean and range over the seeds")
     axes.legend(loc="lower right")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=150)
 
