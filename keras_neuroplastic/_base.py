@@ -105,13 +105,17 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
     def __setattr__(self, name, value):
         if name in _validation.CHECKS:
             value = _validation.CHECKS[name](name, value)
-            settable = name == "learning_rate" and not callable(value)
-            if getattr(self, "built", False) and not settable:
-                self._refuse_unless_unchanged(name, value)
+            if getattr(self, "built", False):
+                self._refuse_unless_seen(name, value)
         super().__setattr__(name, value)
 
-    def _refuse_unless_unchanged(self, name, value):
-        if value != getattr(self, name):
+    def _refuse_unless_seen(self, name, value):
+        """Raises unless compiled steps see the new value, or it is no new value."""
+        if name == "learning_rate":
+            seen = not callable(value)  # a number goes into the variable they read
+        else:
+            seen = value == getattr(self, name)
+        if not seen:
             raise AttributeError(
                 f"`{name}` cannot be set to {value!r} once the optimizer is built: "
                 "compiled steps would not see it. Create a new optimizer, or give a "

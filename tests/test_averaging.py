@@ -1,0 +1,169 @@
+"""Moving averages of the weights, gradient accumulation, and set hyperparameters."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from toy import BATCHES_PER_EPOCH, assert_close, assert_identical, data, fit, weights
+from toy import make_model as make
+
+from keras_neuroplastic import NeuroPlastic, PlasticityWarmup
+
+
+class Record(keras.callbacks.Callback):
+    """The weights after each batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.weights.append(weights(self.model))
+
+
+def averages(history, momentum=0.9):
+    """What Keras defines: the first weights, then their moving average."""
+    average = history[0]
+    for step in history[1:]:
+        pairs = zip(average, step, strict=True)
+        average = [momentum * a + (1 - momentum) * w for a, w in pairs]
+    return average
+
+
+def test_average_with_two_fits():
+    """The first fit ends on the average of its steps; the second goes on from there."""
+    optimizer = NeuroPlastic(use_ema=True, ema_momentum=0.9)
+    plain, record = make(NeuroPlastic()), Record()
+    fit(plain, epochs=2, callbacks=[record])
+    model = fit(make(optimizer), epochs=2)
+    assert_close(weights(model), averages(record.weights))
+    with pytest.raises(AssertionError):
+        assert_close(weights(model), weights(plain))
+
+    plain.set_weights(weights(model))
+    again = Record()
+    fit(plain, callbacks=[again])
+    fit(model)
+    assert_close(weights(model), averages(record.weights + again.weights))
+
+
+def test_average_overwrites_every_so_often():
+    optimizer = NeuroPlastic(use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=3)
+    record = Record()
+    model = make(optimizer)
+    fit(model, epochs=1, callbacks=[record])
+    plain, steps = make(NeuroPlastic()), Record()
+    fit(plain, callbacks=[steps])
+    assert_close(record.weights[1], steps.weights[1])
+    assert_close(record.weights[2], averages(steps.weights[:3]))
+
+
+def test_finalize_variable_values():
+    optimizer = NeuroPlastic(use_ema=True, ema_momentum=0.5)
+    variable = keras.Variable(np.ones(3), dtype="float32")
+    seen = []
+    for _ in range(3):
+        optimizer.apply([ops.ones(3)], [variable])
+        seen.append([variable.numpy().copy()])
+    optimizer.finalize_variable_values([variable])
+    assert_close([variable.numpy()], averages(seen, 0.5), 1e-7)
+    average = optimizer._model_variables_moving_average[0]
+    optimizer.apply([ops.ones(3)], [variable])  # the two are not one buffer
+    assert np.all(variable.numpy() != average.numpy())
+
+
+@pytest.mark.parametrize("options", [{}, {"weight_decay": 0.1}, {"clipnorm": 0.05}])
+def test_accumulation_is_one_big_batch(options):
+    """Four micro-batches a real update: weights, traces and the warm-up's clock."""
+
+    def train(steps, batch):
+        scale = PlasticityWarmup(4, 2.0)
+        optimizer = NeuroPlastic(
+            plasticity_scale=scale, gradient_accumulation_steps=steps, **options
+        )
+        model = fit(make(optimizer), epochs=6, batch=batch)
+        slots = (optimizer._activities, optimizer._momentums, optimizer._variances)
+        return weights(model), [v.numpy() for vs in slots for v in vs], optimizer
+
+    small, small_slots, accumulating = train(BATCHES_PER_EPOCH, 16)
+    big, big_slots, _ = train(None, 16 * BATCHES_PER_EPOCH)
+    assert int(accumulating.iterations) == 6
+    assert_close(small, big)
+    assert_close(small_slots, big_slots)
+
+
+def test_between_real_updates_nothing_moves():
+    optimizer = NeuroPlastic(gradient_accumulation_steps=3, weight_decay=0.1)
+    variable = keras.Variable(np.ones(3), dtype="float32")
+    for micro_step in range(1, 7):
+        watched = [variable, *optimizer._activities] if optimizer.built else []
+        before = [v.numpy().copy() for v in watched]
+        optimizer.apply([ops.ones(3)], [variable])
+        if micro_step == 1:
+            np.testing.assert_array_equal(variable.numpy(), 1)
+        elif micro_step % 3:
+            assert_identical([v.numpy() for v in watched], before)
+        else:
+            for v, old in zip(watched, before, strict=True):
+                assert np.all(v.numpy() != old)
+
+
+def test_hyperparameters_are_fixed_after_the_first_step():
+    model = fit(make(NeuroPlastic()))
+    changes = {
+        "beta_1": 0.5,
+        "plasticity_scale": 2.0,
+        "per_parameter": False,
+        "max_update_norm": None,
+        "weight_decay": 0.1,
+        "weight_decay_exclude": "bias",
+        "clipnorm": 1.0,
+        "use_ema": True,
+        "loss_scale_factor": 2.0,
+        "gradient_accumulation_steps": 2,
+        "learning_rate": keras.optimizers.schedules.CosineDecay(0.1, 9),
+    }
+    for name, value in changes.items():
+        with pytest.raises(AttributeError, match=f"`{name}` cannot be set"):
+            setattr(model.optimizer, name, value)
+    model.optimizer.beta_1 = 0.9  # its value already
+
+
+def test_a_learning_rate_set_later_takes_effect():
+    model = fit(make(NeuroPlastic()))
+    before = weights(model)
+    model.optimizer.learning_rate = 0
+    fit(model)
+    assert_identical(weights(model), before)
+    model.optimizer.learning_rate = 0.1
+    fit(model)
+    assert any(np.any(a != b) for a, b in zip(weights(model), before, strict=True))
+
+
+def test_a_scheduler_callback_takes_effect():
+    x, y = data()
+    model = make(NeuroPlastic())
+    before = weights(model)
+    schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 0.0)
+    model.fit(x, y, callbacks=[schedule], verbose=0)
+    assert_identical(weights(model), before)
+
+
+def test_keras_exclusion_works_before_build_and_raises_after():
+    model = make()
+    kernels = [layer.kernel for layer in model.layers]
+    optimizer = NeuroPlastic(weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_list=[kernels[0]], var_names=["bias"])
+    optimizer.build(model.trainable_variables)
+    assert optimizer._decayed == [False, False, True, False]
+    with pytest.raises(ValueError, match="before the optimizer is built"):
+        optimizer.exclude_from_weight_decay(var_names=["kernel"])
+
+
+def test_the_decay_mask_survives_saving(tmp_path):
+    optimizer = NeuroPlastic(weight_decay=0.5, weight_decay_exclude=["bias", "output/"])
+    model = fit(make(optimizer))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.optimizer._decayed == [True, False, False, False]
+    assert loaded.optimizer._decayed == optimizer._decayed

@@ -1,0 +1,123 @@
+"""Sixteen bits, eight bits and sixty-four: slots, steps and loss scaling."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from reference import Reference
+from toy import assert_close, assert_identical, data, fit, make_model, weights
+
+from keras_neuroplastic import NeuroPlastic
+
+
+def slots(optimizer):
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    return [*optimizer._activities, *optimizer._momentums, *optimizer._variances]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_slots_are_float32(dtype):
+    model = fit(make_model(NeuroPlastic(), dtype))
+    assert {v.dtype for v in model.trainable_variables} == {dtype}
+    assert {v.dtype for v in slots(model.optimizer)} == {"float32"}
+    assert all(np.all(np.isfinite(w)) for w in weights(model))
+
+
+def test_slots_of_float64_are_float64(float64):
+    model = fit(make_model(NeuroPlastic(), "float64"))
+    assert {v.dtype for v in slots(model.optimizer)} == {"float64"}
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_follows_float32(policy):
+    """Within what rounding the activations to 8 or 11 bits does to the gradients."""
+    mixed = weights(fit(make_model(NeuroPlastic(), policy), epochs=3))
+    full = weights(fit(make_model(NeuroPlastic()), epochs=3))
+    assert_close(mixed, full, 0.02)
+    assert any(np.any(a != b) for a, b in zip(mixed, full, strict=True))
+
+
+def test_a_bfloat16_trace_does_not_stall():
+    """A thousand steps of decay 0.99: within 1 % of the exact trace, and far closer."""
+    rng = np.random.default_rng(0)
+    optimizer = NeuroPlastic(learning_rate=1e-6)
+    variable = keras.Variable(np.ones(4), dtype="bfloat16")
+    twin = Reference(np.ones(4), learning_rate=1e-6)
+    apply = optimizer.apply
+    for _ in range(1000):
+        g = ops.convert_to_tensor(rng.normal(size=4), "bfloat16")
+        apply([g], [variable])
+        twin.step(np.array(ops.convert_to_numpy(ops.cast(g, "float32"))))
+    for slot, exact in [
+        (optimizer._variances[0], twin.variance),
+        (optimizer._activities[0], twin.activity),
+    ]:
+        np.testing.assert_allclose(slot.numpy(), exact, rtol=1e-5)
+
+    # What a bfloat16 slot would have come to.
+    stalled = ops.zeros(4, "bfloat16")
+    for _ in range(1000):
+        stalled = stalled * 0.99 + 0.01 * ops.ones(4, "bfloat16")
+    exact = 1 - 0.99**1000
+    assert np.all(ops.convert_to_numpy(ops.cast(stalled, "float32")) < 0.99 * exact)
+
+
+def test_an_overflowing_batch_leaves_every_slot_untouched():
+    optimizer = keras.optimizers.LossScaleOptimizer(NeuroPlastic(weight_decay=0.1))
+    model = fit(make_model(optimizer, "mixed_float16"))
+    inner = optimizer.inner_optimizer
+    before = [v.numpy() for v in inner.variables] + weights(model)
+    scale = float(optimizer.dynamic_scale)
+    x, y = data()
+    model.train_on_batch(x * 1e30, y)
+    assert_identical([v.numpy() for v in inner.variables] + weights(model), before)
+    assert float(optimizer.dynamic_scale) == scale / 2
+    model.train_on_batch(x, y)
+    assert all(
+        np.any(v.numpy() != old)
+        for v, old in zip(inner.variables, before, strict=False)
+        if v is not inner._learning_rate
+    )
+
+
+@pytest.mark.parametrize("factor", [8.0, 1024.0])
+def test_a_fixed_loss_scale_changes_nothing(factor):
+    """A power of two: not one bit, unless a product is subnormal."""
+    scaled = weights(fit(make_model(NeuroPlastic(loss_scale_factor=factor))))
+    assert_close(scaled, weights(fit(make_model(NeuroPlastic()))), 1e-6)
+
+
+@pytest.mark.parametrize("average", [False, True])
+def test_float8(average):
+    model = make_model()
+    for layer in model.layers:
+        layer.quantize("float8")
+    model.compile(NeuroPlastic(use_ema=average), loss="mse")
+    fit(model)
+    optimizer = model.optimizer
+    for variable, activity in zip(
+        model.trainable_variables, optimizer._activities, strict=True
+    ):
+        overwritten = getattr(variable, "overwrite_with_gradient", False)
+        assert (activity is None) == overwritten
+    assert any(activity is None for activity in optimizer._activities)
+    before = weights(model)
+    fit(model)
+    assert all(np.all(np.isfinite(w)) for w in weights(model))
+    assert any(np.any(a != b) for a, b in zip(weights(model), before, strict=True))
+
+
+@pytest.mark.parametrize("quantized", [False, True])
+def test_lora(quantized):
+    model = make_model()
+    if quantized:
+        for layer in model.layers:
+            layer.quantize("int8")
+    model.layers[0].enable_lora(2)
+    model.compile(NeuroPlastic(), loss="mse")
+    kernel = np.array(model.layers[0]._kernel.numpy())
+    before = [v.numpy() for v in model.layers[0].trainable_variables]
+    fit(model)
+    np.testing.assert_array_equal(model.layers[0]._kernel.numpy(), kernel)
+    after = [v.numpy() for v in model.layers[0].trainable_variables]
+    assert all(np.any(a != b) for a, b in zip(after, before, strict=True))

@@ -1,0 +1,123 @@
+"""Sparse gradients give the weights of dense ones."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from toy import assert_close, assert_identical, weights
+
+from keras_neuroplastic import NeuroPlastic
+
+BACKEND = keras.backend.backend()
+ROWS, WIDTH = 10, 3
+INDICES = [3, 1, 3, 3, 7]  # row 3 three times
+
+
+def sparse_and_dense():
+    """The same gradient twice, the sparse one with a row for each lookup."""
+    values = np.random.default_rng(0).normal(size=(len(INDICES), WIDTH))
+    values = values.astype("float32")
+    dense = np.zeros((ROWS, WIDTH), "float32")
+    np.add.at(dense, INDICES, values)
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        sparse = tf.IndexedSlices(values, INDICES)  # without a dense shape
+    elif BACKEND == "jax":
+        import jax.numpy as jnp
+        from jax.experimental.sparse import BCOO
+
+        rows = jnp.array(INDICES)[:, None]
+        sparse = BCOO((jnp.array(values), rows), shape=(ROWS, WIDTH))
+    else:
+        import torch
+
+        sparse = torch.sparse_coo_tensor(
+            [INDICES], values, (ROWS, WIDTH), check_invariants=True
+        )
+    return sparse, ops.convert_to_tensor(dense)
+
+
+OPTIONS = {
+    "plain": {},
+    "clipnorm": {"clipnorm": 0.1},
+    "clipvalue": {"clipvalue": 0.5},
+    "global_clipnorm": {"global_clipnorm": 0.1},
+    "loss scale": {"loss_scale_factor": 4.0},
+    "accumulation": {"gradient_accumulation_steps": 2},
+    "skipping": {"skip_nonfinite": True},
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_a_sparse_gradient_is_its_dense_sum(options):
+    variables = [
+        keras.Variable(np.ones((ROWS, WIDTH)), dtype="float32") for _ in range(2)
+    ]
+    gradients = sparse_and_dense()
+    states = []
+    for variable, gradient in zip(variables, gradients, strict=True):
+        optimizer = NeuroPlastic(**OPTIONS[options])
+        for _ in range(4):
+            optimizer.apply([gradient], [variable])
+        states.append([v.numpy() for v in optimizer.variables])
+    assert_close(*[[v.numpy()] for v in variables], 1e-7)
+    assert_close(*states, 1e-7)
+    assert np.any(variables[0].numpy() != 1)
+
+
+def embedding_model(optimizer):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((4,), dtype="int32"),
+            keras.layers.Embedding(ROWS, WIDTH, name="embedding"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1),
+        ]
+    )
+    model.compile(optimizer, loss="mse")
+    return model
+
+
+class DenseLookup(keras.layers.Embedding):
+    """The same numbers through a product with one-hot vectors."""
+
+    def call(self, inputs):
+        return ops.one_hot(inputs, self.input_dim) @ self.embeddings
+
+
+def train(model):
+    rng = np.random.default_rng(1)
+    x = rng.integers(0, ROWS, size=(32, 4))
+    y = rng.normal(size=(32, 1)).astype("float32")
+    model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0)
+    return weights(model)
+
+
+@pytest.mark.parametrize("options", [*OPTIONS, "dynamic loss scale"])
+def test_embedding_layer(options, monkeypatch):
+    def make():
+        if options == "dynamic loss scale":
+            return keras.optimizers.LossScaleOptimizer(NeuroPlastic())
+        return NeuroPlastic(**OPTIONS[options])
+
+    sparse = train(embedding_model(make()))
+    monkeypatch.setattr(keras.layers, "Embedding", DenseLookup)
+    dense = train(embedding_model(make()))
+    assert_close(sparse, dense, 1e-5)
+
+
+def test_a_wrong_sum_would_be_noticed():
+    """Rows that are not summed give other weights."""
+    _, dense = sparse_and_dense()
+    unsummed = np.zeros((ROWS, WIDTH), "float32")
+    values = np.random.default_rng(0).normal(size=(len(INDICES), WIDTH))
+    unsummed[INDICES] = values  # the last one wins
+    variables = [
+        keras.Variable(np.ones((ROWS, WIDTH)), dtype="float32") for _ in range(2)
+    ]
+    for variable, g in zip(variables, (dense, unsummed), strict=True):
+        NeuroPlastic().apply([ops.convert_to_tensor(g)], [variable])
+    with pytest.raises(AssertionError):
+        assert_identical(*[[v.numpy()] for v in variables])
