@@ -3,6 +3,7 @@
 import re
 
 import keras
+from keras import ops
 
 from keras_neuroplastic import _validation, rules
 from keras_neuroplastic._sparse import densify
@@ -34,14 +35,53 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
             self._adding_slots = False
         return dict(zip(names, slots, strict=True))
 
+    def load_waiting_state(self):
+        """The last act of `build`: takes up the state of a pickled optimizer."""
+        state = self.__dict__.pop("_state_when_built", None)
+        if state is None:
+            return
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            # `fit` builds while it traces, where an assignment would become a part
+            # of every step.
+            with tf.init_scope():
+                self.set_weights(state)
+        else:
+            self.set_weights(state)
+
     def add_variable(self, shape, initializer="zeros", dtype=None, **kwargs):
         if getattr(self, "_adding_slots", False):
             dtype = rules.step_dtype(dtype)
         return super().add_variable(shape, initializer, dtype, **kwargs)
 
-    def apply(self, grads, trainable_variables=None):
-        """Makes one update from a list of gradients, dense, sparse or None."""
-        super().apply([densify(g) for g in grads], trainable_variables)
+    def _filter_empty_gradients(self, grads, vars):
+        # The first step of `apply`, before anything reads the gradients.
+        grads, vars = super()._filter_empty_gradients(grads, vars)
+        return [densify(g, v) for g, v in zip(grads, vars, strict=True)], vars
+
+    def _overwrite_model_variables_with_average_value(self, trainable_variables):
+        """As in Keras, but on JAX with copies, and without averages that are None.
+
+        A weight and its average in one buffer cannot both be donated to the next
+        `fit`; a variable that is overwritten by its gradient has no average.
+        """
+        averages = self._model_variables_moving_average
+        pairs = [
+            (variable, average)
+            for variable, average in zip(trainable_variables, averages, strict=True)
+            if average is not None
+        ]
+        kept = [average for _, average in pairs]
+        if keras.backend.backend() == "jax":
+            kept = [ops.copy(average) for average in kept]
+        self._model_variables_moving_average = kept
+        try:
+            super()._overwrite_model_variables_with_average_value(
+                [variable for variable, _ in pairs]
+            )
+        finally:
+            self._model_variables_moving_average = averages
 
     def _apply_weight_decay(self, variables):
         """Nothing: `update_step` decays, so that a skipped variable stays whole."""
@@ -65,14 +105,26 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
     def __setattr__(self, name, value):
         if name in _validation.CHECKS:
             value = _validation.CHECKS[name](name, value)
-            fixed = getattr(self, "built", False) and name != "learning_rate"
-            if fixed and value != getattr(self, name):
-                raise AttributeError(
-                    f"`{name}` cannot be set once the optimizer is built: compiled "
-                    f"steps would not see it. Received: {name}={value!r}. Create a "
-                    "new optimizer, or give a schedule."
-                )
+            settable = name == "learning_rate" and not callable(value)
+            if getattr(self, "built", False) and not settable:
+                self._refuse_unless_unchanged(name, value)
         super().__setattr__(name, value)
+
+    def _refuse_unless_unchanged(self, name, value):
+        if value != getattr(self, name):
+            raise AttributeError(
+                f"`{name}` cannot be set to {value!r} once the optimizer is built: "
+                "compiled steps would not see it. Create a new optimizer, or give a "
+                "schedule from the start."
+            )
+
+    def __reduce__(self):
+        """For pickle and deepcopy: unlike in Keras, the slots come along.
+
+        They wait in the copy until it is built on variables of its own.
+        """
+        state = [variable.numpy() for variable in self.variables]
+        return _restore, (type(self), self.get_config(), state)
 
     def get_config(self):
         config = super().get_config()
@@ -94,3 +146,12 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
                 config["plasticity_scale"], custom_objects=custom_objects
             )
         return super().from_config(config, custom_objects=custom_objects)
+
+
+def _restore(cls, config, state):
+    optimizer = cls.from_config(config)
+    for variable, value in zip(optimizer.variables, state, strict=False):
+        variable.assign(value)
+    if len(state) > len(optimizer.variables):
+        optimizer._state_when_built = state
+    return optimizer

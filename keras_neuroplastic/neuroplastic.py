@@ -175,6 +175,7 @@ class NeuroPlastic(PlasticityOptimizer):
         self._activities = slots.get("activity", [])
         self._momentums = slots.get("momentum", [])
         self._variances = slots.get("variance", [])
+        self.load_waiting_state()
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable and its traces; the class docstring has the rule."""

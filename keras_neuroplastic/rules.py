@@ -8,13 +8,13 @@ these functions serve every backend and every caller.
 """
 
 import math
-import sys
 
 from keras import ops
 from keras.backend import standardize_dtype
 
-# The largest finite number of the two dtypes that a step is computed in.
-_LARGEST = {"float32": (2 - 2**-23) * 2.0**127, "float64": sys.float_info.max}
+# Sums are held below this: the largest power of two whose reciprocal is a normal
+# number, for XLA divides by multiplying with the reciprocal and flushes subnormals.
+_LARGEST = {"float32": 2.0**126, "float64": 2.0**1022}
 
 
 def step_dtype(dtype):
@@ -33,7 +33,7 @@ def _clip(x, low, high):
 
 
 def _saturate(x):
-    """x >= 0 with +inf brought down to the largest finite number of its dtype."""
+    """x >= 0, with infinity and what is close to it brought down to `_LARGEST`."""
     # Not ops.minimum, which rounds float64 to float32 on PyTorch.
     return _clip(x, 0.0, _LARGEST[standardize_dtype(x.dtype)])
 
@@ -121,21 +121,21 @@ def stabilize(alpha, g, max_update_norm, target_rms, adaptation_rate, epsilon):
     3. `u <- u clip(1 + ρ (r* - r), 0.5, 1.5)`, ρ = `adaptation_rate` (0: never),
        r* = `target_rms`.
 
-    ‖u‖ is taken in units of the mean of |g|, where its squares neither overflow
-    nor vanish, whatever the size of the gradient. Both corrections are scalars,
-    so one reduction serves them and the update is written once.
+    u is taken in units of the mean of |g|, where its squares neither overflow nor
+    vanish, whatever the size of the gradient. Both corrections are scalars, so one
+    reduction serves them and the update is written once.
     """
     if max_update_norm is None and not adaptation_rate:
         return alpha * g
-    unit = _saturate(_mean(ops.abs(g)) + epsilon)
+    unit = _mean(ops.abs(g)) + epsilon
     u = alpha * (g / unit)
-    norm = _saturate(unit * ops.sqrt(ops.sum(ops.square(u))))
-    factor = ops.ones_like(norm)
+    norm = ops.sqrt(ops.sum(ops.square(u)))
+    scale = unit
     if max_update_norm is not None:
-        clipped = max_update_norm / (norm + epsilon)
-        factor = ops.where(norm > max_update_norm, clipped, factor)
+        clipped = max_update_norm / (norm + epsilon / unit)
+        scale = ops.where(norm * unit > max_update_norm, clipped, unit)
     if adaptation_rate:
-        rms = ops.sqrt(ops.square(norm * factor) / _size(g) + epsilon)
+        rms = ops.sqrt(ops.square(norm * scale) / _size(g) + epsilon)
         gain = 1 + adaptation_rate * (target_rms - rms)
-        factor = factor * _clip(gain, 0.5, 1.5)
-    return u * (unit * factor)
+        scale = scale * _clip(gain, 0.5, 1.5)
+    return u * scale

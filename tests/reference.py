@@ -21,9 +21,9 @@ class Reference:
     def __init__(
         self,
         initial,
-        learning_rate=0.1,
+        learning_rate=0.1,  # a float, or a function of the update count
         weights=(0.4, 0.4, 0.2),
-        plasticity_scale=1.0,  # a float, or a function of the update count
+        plasticity_scale=1.0,  # likewise
         min_alpha=0.2,
         max_alpha=2.0,
         per_parameter=True,
@@ -48,6 +48,9 @@ class Reference:
 
     def __getattr__(self, name):
         return self.__dict__["options"][name]
+
+    def scheduled(self, value):
+        return value(self.steps) if callable(value) else value
 
     def normalize(self, x):
         epsilon = 0.0 if self.wrong == "epsilon left out of a mean" else self.epsilon
@@ -76,8 +79,7 @@ class Reference:
             gradient_signal, total = np.mean(gradient_signal), np.mean(total)
         alpha_gradient = np.clip(gradient_signal, self.min_alpha, self.max_alpha)
         alpha_full = np.clip(total, self.min_alpha, self.max_alpha)
-        kappa = self.plasticity_scale
-        kappa = kappa(self.steps) if callable(kappa) else kappa
+        kappa = self.scheduled(self.plasticity_scale)
         alpha = alpha_gradient + kappa * (alpha_full - alpha_gradient)
         if self.wrong == "alpha clipped a second time":
             alpha = np.clip(alpha, self.min_alpha, self.max_alpha)
@@ -102,7 +104,7 @@ class Reference:
                 u = self.clip_norm(self.adapt(u))
             else:
                 u = self.adapt(self.clip_norm(u))
-        eta = self.learning_rate
+        eta = self.scheduled(self.learning_rate)
         eta *= 1.01 if self.wrong == "learning rate off by 1 %" else 1
         self.theta = self.theta - eta * self.weight_decay * self.theta - eta * u
         self.steps += 1

@@ -1,0 +1,25 @@
+"""The first script that a newcomer runs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_quickstart(tmp_path):
+    picture = tmp_path / "course.png"
+    arguments = ["--epochs", "2", "--seeds", "41", "--plot", str(picture)]
+    run = subprocess.run(
+        [sys.executable, "-m", "examples.quickstart", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "6/6" in run.stdout
+    for name in ("NeuroPlastic", "gradient only", "Adam"):
+        [row] = [r for r in run.stdout.splitlines() if r.startswith(name)]
+        mean, lowest, highest = map(float, row.removeprefix(name).split())
+        assert 30 < lowest <= mean <= highest <= 100
+    assert picture.read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,76 @@
+"""The package as a whole: names, size, weight, and a README that tells the truth."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+import keras_neuroplastic
+from keras_neuroplastic import NeuroPlastic, PlasticityWarmup
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "keras_neuroplastic"
+
+
+def test_registered_names():
+    optimizer = keras.optimizers.get("keras_neuroplastic>NeuroPlastic")
+    assert type(optimizer) is NeuroPlastic
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(optimizer="keras_neuroplastic>NeuroPlastic", loss="mse")
+    assert type(model.optimizer) is NeuroPlastic
+    for cls in (NeuroPlastic, PlasticityWarmup):
+        name = f"keras_neuroplastic>{cls.__name__}"
+        assert keras.saving.get_registered_object(name) is cls
+
+
+def test_no_long_file():
+    for path in PACKAGE.glob("*.py"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 250, path.name
+
+
+def test_import_loads_nothing_beside_keras():
+    """Which is why it takes milliseconds; standard library modules are free."""
+    code = (
+        "import sys, keras; before = set(sys.modules)\n"
+        "import keras_neuroplastic\n"
+        "print(*{name.split('.')[0] for name in set(sys.modules) - before})"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    loaded = set(run.stdout.split()) - sys.stdlib_module_names
+    # The fast path of the torch backend needs torch, which Keras has loaded already.
+    assert loaded <= {"keras_neuroplastic", "keras"}
+
+
+def test_version_is_in_the_changelog():
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## {keras_neuroplastic.__version__} " in changelog
+
+
+def python_blocks(path):
+    text = path.read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("path", [ROOT / "README.md", *ROOT.glob("docs/*.md")])
+def test_documented_code_runs(path, tmp_path, monkeypatch):
+    """The Python blocks of a page, one after the other, as a reader would."""
+    monkeypatch.chdir(tmp_path)
+    blocks = python_blocks(path)
+    if not blocks:
+        pytest.skip("no Python in it")
+    exec(compile("\n".join(blocks), path.name, "exec"), {"__name__": "__main__"})
+
+
+def test_readme_lists_every_argument_with_its_default():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    config = NeuroPlastic().get_config()
+    for name in set(config) - {"name", "learning_rate"}:
+        row = re.search(rf"^\| `{name}` \| `(.+?)` \|", readme, flags=re.MULTILINE)
+        assert row, f"{name} is not in the table"
+        assert eval(row[1]) == config[name], name

@@ -1,0 +1,200 @@
+"""Training that is saved and loaded goes on as if it had never stopped."""
+
+import copy
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from toy import assert_close, assert_identical, data, fit, make_model, weights
+
+from keras_neuroplastic import NeuroPlastic, PlasticityWarmup
+
+TESTS = Path(__file__).parent
+BACKEND = keras.backend.backend()
+
+
+def multi_optimizer():
+    kernels = NeuroPlastic(plasticity_scale=PlasticityWarmup(10, 2.0))
+    # Loading shortens the paths of variables, so the pattern must not start them.
+    mapping = keras.optimizers.OptimizerMap(
+        keras.optimizers.AdamW(), {".*kernel": kernels}
+    )
+    return keras.optimizers.MultiOptimizer(mapping)
+
+
+OPTIMIZERS = {
+    "plain": NeuroPlastic,
+    "options": lambda: NeuroPlastic(
+        activity_weight=0.0,
+        gradient_weight=0.7,
+        memory_weight=0.3,
+        max_update_norm=None,
+        skip_nonfinite=True,
+        weight_decay=0.01,
+        weight_decay_exclude="bias",
+        clipnorm=1.0,
+    ),
+    "gradient only": NeuroPlastic.gradient_only,
+    "schedules": lambda: NeuroPlastic(
+        learning_rate=keras.optimizers.schedules.CosineDecay(0.1, 16),
+        plasticity_scale=PlasticityWarmup(10, 2.0, stair_steps=3),
+    ),
+    "accumulation": lambda: NeuroPlastic(gradient_accumulation_steps=3),
+    "average": lambda: NeuroPlastic(use_ema=True, ema_overwrite_frequency=3),
+    "loss scale": lambda: keras.optimizers.LossScaleOptimizer(
+        NeuroPlastic(), dynamic_growth_steps=3
+    ),
+    "multi": multi_optimizer,
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_keras_file(name, tmp_path):
+    model = fit(make_model(OPTIMIZERS[name]()))
+    path = tmp_path / "model.keras"
+    model.save(path)
+    loaded = keras.models.load_model(path)
+    assert_identical(
+        [v.numpy() for v in loaded.optimizer.variables],
+        [v.numpy() for v in model.optimizer.variables],
+    )
+    assert_identical(weights(fit(loaded)), weights(fit(model)))
+    # A fresh optimizer would have gone elsewhere, so the state has mattered.
+    fresh = make_model(OPTIMIZERS[name]())
+    fresh.set_weights(keras.models.load_model(path).get_weights())
+    if name != "gradient only":
+        with pytest.raises(AssertionError):
+            assert_close(weights(fit(fresh)), weights(model))
+
+
+@pytest.mark.parametrize("name", ["options", "schedules", "accumulation"])
+def test_config(name):
+    optimizer = OPTIMIZERS[name]()
+    config = optimizer.get_config()
+    written = json.loads(json.dumps(config))
+    again = NeuroPlastic.from_config(written)
+    assert again.get_config() == config
+    assert written == config  # from_config has left it as it was
+
+
+def test_config_of_an_older_version():
+    """Written by version 0.1.0; it must load for ever."""
+    config = json.loads((TESTS / "fixtures" / "config_0.1.0.json").read_text())
+    optimizer = keras.saving.deserialize_keras_object(config)
+    assert isinstance(optimizer, NeuroPlastic)
+    assert optimizer.plasticity_scale.get_config() == {
+        "warmup_steps": 20,
+        "scale": 2.0,
+        "stair_steps": 10,
+    }
+    assert (
+        optimizer.get_config().items()
+        >= {
+            **config["config"],
+            "plasticity_scale": optimizer.get_config()["plasticity_scale"],
+        }.items()
+    )
+
+
+def run_script(backend, *arguments, **options):
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)]),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", *map(str, arguments)],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("other", ["jax", "tensorflow", "torch"])
+def test_a_file_continues_on_this_backend(other, tmp_path):
+    """Saved by `other` after one epoch, and its weights after a second."""
+    pytest.importorskip(other)
+    path, expected = tmp_path / "model.keras", tmp_path / "weights.npz"
+    process = run_script(other, TESTS / "save_and_continue.py", path, expected)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    model = keras.models.load_model(path)
+    start = weights(model)
+    with np.load(expected) as file:
+        want = [file[key] for key in file.files]
+    assert_close(weights(fit(model)), want)
+    with pytest.raises(AssertionError):
+        assert_close(start, want)
+
+
+def test_backup_and_restore_after_a_kill(tmp_path):
+    """SIGKILL in the middle of the third epoch, then the same script again."""
+    arguments = [TESTS / "train_with_backup.py", tmp_path / "backup"]
+    killed = run_script(BACKEND, *arguments, "--die-in-epoch", "3")
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    resumed = run_script(BACKEND, *arguments, "--weights", tmp_path / "weights.npz")
+    _, errors = resumed.communicate()
+    assert resumed.returncode == 0, errors
+    with np.load(tmp_path / "weights.npz") as file:
+        got = [file[key] for key in file.files if key != "epochs_run"]
+        assert file["epochs_run"] == 3  # of five: the first two were not repeated
+    optimizer = NeuroPlastic(plasticity_scale=PlasticityWarmup(10, 2.0))
+    assert_identical(got, weights(fit(make_model(optimizer), epochs=5)))
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="of TensorFlow")
+def test_tensorflow_checkpoint(tmp_path):
+    import tensorflow as tf
+
+    model = fit(make_model(NeuroPlastic()))
+    checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
+    path = checkpoint.save(str(tmp_path / "checkpoint"))
+    want = weights(fit(model))
+    checkpoint.restore(path).assert_consumed()
+    assert_identical(weights(fit(model)), want)
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))]
+)
+@pytest.mark.parametrize("name", ["plain", "schedules", "average"])
+def test_a_pickled_optimizer_keeps_its_state(copied, name):
+    model = fit(make_model(OPTIMIZERS[name]()))
+    optimizer = copied(model.optimizer)
+    assert int(optimizer.iterations) == 4
+    twin = make_model(optimizer)
+    twin.set_weights(model.get_weights())
+    assert_identical(weights(fit(twin)), weights(fit(model)))
+
+
+def test_a_pickled_model_continues():
+    model = fit(make_model(NeuroPlastic()))
+    twin = pickle.loads(pickle.dumps(model))
+    assert_identical(weights(fit(twin)), weights(fit(model)))
+
+
+def test_load_weights_wants_a_built_optimizer(tmp_path):
+    path = tmp_path / "model.weights.h5"
+    model = fit(make_model(NeuroPlastic()))
+    model.save_weights(path)
+
+    unbuilt = make_model(NeuroPlastic())
+    with pytest.warns(UserWarning, match="Skipping variable loading for optimizer"):
+        unbuilt.load_weights(path)
+
+    built = make_model(NeuroPlastic())
+    built.optimizer.build(built.trainable_variables)
+    built.load_weights(path)
+    x, y = data()
+    built.train_on_batch(x, y)
+    model.train_on_batch(x, y)
+    assert_identical(weights(built), weights(model))
