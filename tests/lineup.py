@@ -1,0 +1,77 @@
+"""The optimizers under contract, each beside a NumPy twin that knows its weights."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import keras
+import numpy as np
+from reference import Reference
+
+from keras_neuroplastic import NeuroPlastic
+
+
+class AdamReference(Reference):
+    """Adam, the control, as Keras spells it: epsilon beside the corrected root."""
+
+    def step(self, g):
+        g = np.array(g, "float64")
+        self.steps += 1
+        self.momentum = self.beta_1 * self.momentum + (1 - self.beta_1) * g
+        self.variance = self.beta_2 * self.variance + (1 - self.beta_2) * g**2
+        correction = np.sqrt(1 - self.beta_2**self.steps) / (
+            1 - self.beta_1**self.steps
+        )
+        eta = self.learning_rate
+        u = correction * self.momentum / (np.sqrt(self.variance) + self.epsilon)
+        self.theta = self.theta - eta * self.weight_decay * self.theta - eta * u
+        return self.theta
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How to make an optimizer and its twin, and how exact a float32 step is."""
+
+    optimizer: Callable
+    twin: Callable
+    error: float
+
+
+LINEUP = {
+    "default": Entry(NeuroPlastic, Reference, 1e-6),
+    "gradient_only": Entry(
+        NeuroPlastic.gradient_only, partial(Reference, weights=(0, 1, 0)), 1e-6
+    ),
+    "paper": Entry(
+        partial(NeuroPlastic.paper, steps_per_epoch=2),
+        partial(Reference, plasticity_scale=lambda step: 2 * min(step // 2 / 2, 1)),
+        1e-6,
+    ),
+    # float32 keeps four digits of the correction 1 - 0.999**t.
+    "adam": Entry(
+        keras.optimizers.Adam,
+        partial(AdamReference, beta_2=0.999, epsilon=1e-7),
+        1e-4,
+    ),
+}
+
+
+def value(variable):
+    """A copy of the variable's value, which later steps do not reach."""
+    return np.array(keras.ops.convert_to_numpy(variable))
+
+
+def tensors(*arrays, dtype="float32"):
+    return [keras.ops.convert_to_tensor(array, dtype) for array in arrays]
+
+
+def assert_weights(got, want, initial, error, resolution=2**-21):
+    """`got` is `want` within `error` of the distance moved since `initial`.
+
+    And within a few roundings of its own size to float32, the default `resolution`.
+    """
+    got, want, initial = (np.asarray(x, "float64") for x in (got, want, initial))
+    assert got.shape == want.shape
+    moved = np.max(np.abs(want - initial), initial=0.0)
+    allowed = error * moved + resolution * np.max(np.abs(want), initial=0.0)
+    assert np.max(np.abs(got - want), initial=0.0) <= allowed

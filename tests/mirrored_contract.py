@@ -1,0 +1,160 @@
+"""The contract of Keras's optimizers under tf.distribute.MirroredStrategy.
+
+test_distribution.py runs this file in a process of its own, since TensorFlow takes
+logical devices only before it starts. Replica i has the gradient (i + 1) g, so the
+optimizer must step with the sum of the two, 3 g.
+"""
+
+import keras
+import numpy as np
+import pytest
+from lineup import LINEUP, assert_weights, tensors, value
+
+RATE = 0.05
+INITIAL = np.array([[1.0, -2.0], [3.0, 4.0]], "float32")
+GRADIENTS = [
+    (size * np.random.default_rng(41).normal(size=(2, 2))).astype("float32")
+    for size in (0.1, 10.0, 0.01, 1.0, 0.3, 3.0)
+]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def strategy():
+    import tensorflow as tf
+
+    (processor,) = tf.config.list_physical_devices("CPU")
+    half = tf.config.LogicalDeviceConfiguration()
+    tf.config.set_logical_device_configuration(processor, [half, half])
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        yield strategy
+
+
+@pytest.fixture(params=LINEUP)
+def entry(request):
+    return LINEUP[request.param]
+
+
+def step(strategy, optimizer, gradient, *variables):
+    """One step on both replicas, from which all copies come out alike."""
+    import tensorflow as tf
+
+    def on_replica():
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        (g,) = tensors(gradient)
+        share = g * tf.cast(replica + 1, g.dtype)
+        optimizer.apply([share] * len(variables), list(variables))
+
+    strategy.run(on_replica)
+    for variable in [*variables, *optimizer.variables]:
+        one, other = strategy.experimental_local_results(variable.value)
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+
+
+def test_steps_with_the_sum(entry, strategy):
+    optimizer = entry.optimizer(learning_rate=RATE)
+    variable = keras.Variable(INITIAL)
+    twin = entry.twin(INITIAL, learning_rate=RATE)
+    for gradient in GRADIENTS:
+        step(strategy, optimizer, gradient, variable)
+        assert_weights(value(variable), twin.step(3 * gradient), INITIAL, entry.error)
+    assert value(optimizer.iterations) == len(GRADIENTS)
+
+
+def test_tensorflow_variables(entry, strategy):
+    import tensorflow as tf
+
+    optimizer = entry.optimizer(learning_rate=RATE)
+    variable = tf.Variable(INITIAL)
+    want = entry.twin(INITIAL, learning_rate=RATE).step(2 * GRADIENTS[0])
+    strategy.run(lambda: optimizer.apply(tensors(GRADIENTS[0]), [variable]))
+    assert_weights(variable.numpy(), want, INITIAL, entry.error)
+
+
+def test_weight_decay(entry, strategy):
+    decay = {"learning_rate": RATE, "weight_decay": 0.3}
+    optimizer = entry.optimizer(**decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    variables = [keras.Variable(INITIAL, name=name) for name in ("kernel", "bias")]
+    twins = entry.twin(INITIAL, **decay), entry.twin(INITIAL, learning_rate=RATE)
+    for gradient in GRADIENTS:
+        step(strategy, optimizer, gradient, *variables)
+        for variable, twin in zip(variables, twins, strict=True):
+            want = twin.step(3 * gradient)
+            assert_weights(value(variable), want, INITIAL, entry.error)
+
+
+def test_clipping_acts_on_each_replica(entry, strategy):
+    """As for every optimizer of Keras; not the same as clipping the sum."""
+    optimizer = entry.optimizer(learning_rate=RATE, clipvalue=0.5)
+    variable = keras.Variable(INITIAL)
+    twin = entry.twin(INITIAL, learning_rate=RATE)
+    for gradient in GRADIENTS:
+        step(strategy, optimizer, gradient, variable)
+        clipped = [np.clip(i * gradient, -0.5, 0.5) for i in (1, 2)]
+        assert_weights(value(variable), twin.step(sum(clipped)), INITIAL, entry.error)
+
+
+def test_moving_average(entry, strategy):
+    optimizer = entry.optimizer(
+        learning_rate=RATE, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=3
+    )
+    variable = keras.Variable(INITIAL)
+    twin = entry.twin(INITIAL, learning_rate=RATE)
+    average = None
+    for count, gradient in enumerate(GRADIENTS, 1):
+        step(strategy, optimizer, gradient, variable)
+        new = twin.step(3 * gradient)
+        average = new if average is None else 0.9 * average + 0.1 * new
+        if count % 3 == 0:
+            twin.theta = average
+        assert_weights(value(variable), twin.theta, INITIAL, entry.error)
+
+
+def test_loss_scale(entry, strategy):
+    inner = entry.optimizer(learning_rate=RATE)
+    optimizer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=8.0)
+    variable = keras.Variable(INITIAL)
+    twin = entry.twin(INITIAL, learning_rate=RATE)
+    for gradient in GRADIENTS:
+        step(strategy, optimizer, 8 * gradient, variable)
+        assert_weights(value(variable), twin.step(3 * gradient), INITIAL, entry.error)
+    before = [value(v) for v in (variable, *inner.variables)]
+    step(strategy, optimizer, np.full_like(INITIAL, np.inf), variable)
+    for v, old in zip((variable, *inner.variables), before, strict=True):
+        np.testing.assert_array_equal(value(v), old)
+
+
+def test_accumulation_outside_of_fit(entry, strategy):
+    optimizer = entry.optimizer(learning_rate=RATE, gradient_accumulation_steps=3)
+    variable = keras.Variable(INITIAL)
+    twin = entry.twin(INITIAL, learning_rate=RATE)
+    for count, gradient in enumerate(GRADIENTS, 1):
+        strategy.run(lambda g=gradient: optimizer.apply(tensors(g), [variable]))
+        if count % 3 == 0:
+            twin.step(2 * sum(GRADIENTS[count - 3 : count]) / 3)
+        assert int(optimizer.iterations) == count // 3
+        assert_weights(value(variable), twin.theta, INITIAL, entry.error)
+
+
+def test_accumulation_in_fit_is_refused(entry, strategy):
+    """By TensorFlow, for every optimizer: it cannot merge replicas in a branch."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    optimizer = entry.optimizer(gradient_accumulation_steps=2)
+    model.compile(optimizer, "mse", jit_compile=False)
+    with pytest.raises(RuntimeError, match="merge_call"):
+        model.fit(np.ones((8, 2)), np.ones((8, 1)), batch_size=4, verbose=0)
+
+
+def test_stateless_apply_is_refused(entry):
+    optimizer = entry.optimizer()
+    variable = keras.Variable(INITIAL)
+    optimizer.build([variable])
+    with pytest.raises(ValueError, match="not supported"):
+        optimizer.stateless_apply(optimizer.variables, tensors(INITIAL), [variable])
+
+
+def test_config(entry):
+    optimizer = entry.optimizer(learning_rate=RATE, weight_decay=0.3)
+    revived = type(optimizer).from_config(optimizer.get_config())
+    assert revived.get_config() == optimizer.get_config()
