@@ -1,0 +1,34 @@
+"""The optimizers of every study, by name."""
+
+import keras
+
+from keras_neuroplastic import NeuroPlastic
+
+# Each makes an optimizer from (learning rate, updates an epoch).
+OPTIMIZERS = {
+    "neuroplastic": lambda rate, steps: NeuroPlastic.paper(steps, learning_rate=rate),
+    "neuroplastic-default": lambda rate, steps: NeuroPlastic(rate),
+    "gradient-only": lambda rate, steps: NeuroPlastic.gradient_only(rate),
+    "sgd": lambda rate, steps: keras.optimizers.SGD(rate),
+    "momentum": lambda rate, steps: keras.optimizers.SGD(rate, momentum=0.9),
+    "adam": lambda rate, steps: keras.optimizers.Adam(rate),
+    "adamw": lambda rate, steps: keras.optimizers.AdamW(rate),
+    "lion": lambda rate, steps: keras.optimizers.Lion(rate),
+    "muon": lambda rate, steps: keras.optimizers.Muon(rate),
+}
+
+# The paper's for NeuroPlastic and its ablation, customary ones for the others.
+LEARNING_RATES = {
+    "neuroplastic": 0.1,
+    "neuroplastic-default": 0.1,
+    "gradient-only": 0.1,
+    "sgd": 0.1,
+    "momentum": 0.01,
+    "adam": 0.001,
+    "adamw": 0.001,
+    "lion": 0.0001,
+    "muon": 0.001,
+}
+
+# What --tune tries, times the rate above: the same number of trials for everyone.
+TUNING_FACTORS = (0.1, 0.3, 1, 3, 10)

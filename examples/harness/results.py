@@ -1,0 +1,57 @@
+"""Results files: one finished run, one line of JSON."""
+
+import errno
+import json
+import os
+import sys
+
+from filelock import FileLock
+
+
+def parse(line):
+    """The record in a line, None if it holds none."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    whole = isinstance(record, dict) and {"config", "metrics"} <= record.keys()
+    return record if whole else None
+
+
+def read(path):
+    """The runs in a file; none if it is missing. A half-written last line is not one.
+
+    Exits with a message if any other line is not a result.
+    """
+    if not path.exists():
+        return []
+    *lines, rest = path.read_bytes().split(b"\n")
+    records = [parse(line) for line in lines]
+    if None in records:
+        sys.exit(
+            f"{path}: line {records.index(None) + 1} is not a result. Delete that "
+            "line, or move the file away, and give the command again."
+        )
+    return [*records, parse(rest)] if parse(rest) else records
+
+
+def append(path, record):
+    """Adds a line, whole or not at all, whoever else writes to the file."""
+    line = json.dumps(record, allow_nan=False).encode() + b"\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"), path.open("ab+", buffering=0) as file:
+        file.seek(0)
+        content = file.read()
+        rest = content.rpartition(b"\n")[2]
+        end = len(content)
+        if parse(rest):
+            line = b"\n" + line  # written by hand, only its line end is missing
+        else:
+            end -= len(rest)
+            file.truncate(end)  # what a sudden end of another process left
+        try:
+            if file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        except OSError:
+            file.truncate(end)
+            raise
