@@ -24,6 +24,8 @@ def load(name, evaluate_on="test", limit=None):
         tf.config.set_visible_devices([], "GPU")  # TensorFlow only reads files here
     try:
         builder = tfds.builder(name)
+        if not builder.is_prepared():
+            print(f"{name!r} is not in {builder.data_dir}; trying to download it.")
         builder.download_and_prepare()
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
