@@ -41,8 +41,8 @@ def convnet():
 MODELS = {"mlp": mlp, "convnet": convnet}
 
 
-def train(run, dataset="mnist"):
-    (x, y), test = run.load(dataset)
+def train(run):
+    (x, y), test = run.load("mnist")
     batches = run.batches(x, y)
     model = MODELS[run.model]()
     model.compile(
@@ -61,9 +61,6 @@ def train(run, dataset="mnist"):
     )
 
 
-AXES = {"model": {"choices": MODELS, "default": ["mlp"], "help": "the network"}}
-
-
 def main(argv=None):
     harness.main(
         "mnist",
@@ -73,7 +70,7 @@ def main(argv=None):
         batch_size=64,
         seconds_per_epoch=6,
         argv=argv,
-        **AXES,
+        model={"choices": MODELS, "default": ["mlp"], "help": "the network"},
     )
 
 

@@ -1,5 +1,6 @@
 """One training run: its settings, its optimizer, how it survives an interruption."""
 
+import hashlib
 import json
 import math
 import os
@@ -7,6 +8,7 @@ import shutil
 import time
 
 import keras
+import numpy as np
 
 from examples.harness import data
 from examples.harness.optimizers import OPTIMIZERS
@@ -56,6 +58,13 @@ class Run:
     def optimizer(self, batches):
         """A fresh optimizer, the one named in the settings."""
         return OPTIMIZERS[self.config["optimizer"]](self.learning_rate, len(batches))
+
+    def keep(self, name, array):
+        """Keeps an array in a file beside the results, and its name in the record."""
+        digest = hashlib.sha256(array.tobytes()).hexdigest()[:16]
+        path = self.folder.parent / f"{name}-{digest}.npy"
+        np.save(path, array)
+        self.notes[name] = f"{path.parent.name}/{path.name}"
 
     def callbacks(self, batches, first_epoch=0):
         """For `fit`, whose initial_epoch is max(run.epochs_done, first_epoch)."""
