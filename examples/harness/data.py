@@ -66,6 +66,17 @@ def flip_labels(labels, rate, classes, seed):
     return labels
 
 
+# Classes by the name of their choice.
+CLASSES = {"0-9": range(10), "0-4": range(5), "5-9": range(5, 10)}
+
+
+def select(examples, classes):
+    """Those examples (x, y) whose label is among the classes, numbered from 0."""
+    x, y = examples
+    chosen = np.isin(y, classes)
+    return x[chosen], y[chosen] - min(classes)
+
+
 class Batches(keras.utils.PyDataset):
     """Shuffled batches whose order depends on the seed and the epoch alone.
 

@@ -66,6 +66,12 @@ class Run:
         np.save(path, array)
         self.notes[name] = f"{path.parent.name}/{path.name}"
 
+    def keep_weights(self, name, model):
+        """Keeps a model's weights beside the results, and their file in the record."""
+        path = self.folder.parent / f"{name}-{self.folder.name}.weights.h5"
+        model.save_weights(path)
+        self.notes[name] = f"{path.parent.name}/{path.name}"
+
     def callbacks(self, batches, first_epoch=0):
         """For `fit`, whose initial_epoch is max(run.epochs_done, first_epoch)."""
         return [Record(self, batches, first_epoch)]

@@ -22,7 +22,7 @@ from examples.harness.run import Run
 from keras_neuroplastic import __version__
 
 # --smoke replaces these: it shows in seconds that a script works, nothing more.
-SMOKE = {"epochs": 2, "seeds": [41], "limit": 1024}
+SMOKE = {"epochs": 2, "seeds": [41]}
 
 
 def number(kind, low, high, low_allowed=True):
@@ -106,8 +106,8 @@ def make_parser(study, description, epochs, batch_size, axes):
     add(
         "--smoke",
         action="store_true",
-        help="a trial in seconds: one seed, two epochs, 1024 examples, results in "
-        "a folder of its own",
+        help="a trial in seconds: one seed, two epochs, few examples, results in a "
+        "folder of its own",
     )
     add("--results", type=Path, help=f"file to add to (default: results/{study}.jsonl)")
     return parser
@@ -250,7 +250,15 @@ def cost(plan, finished, seconds_per_epoch):
 
 
 def main(
-    study, train, description, epochs, batch_size, seconds_per_epoch, argv=None, **axes
+    study,
+    train,
+    description,
+    epochs,
+    batch_size,
+    seconds_per_epoch,
+    smoke_limit=1024,
+    argv=None,
+    **axes,
 ):
     """Runs the study that the command line asks for.
 
@@ -261,6 +269,7 @@ def main(
         epochs, batch_size: Default settings.
         seconds_per_epoch: What an epoch took on the machine of the documentation,
             to say what a study will cost before there are any results.
+        smoke_limit: How many examples --smoke trains on.
         argv: Arguments in place of the command line's.
         **axes: Further settings of which a study makes every combination: for each
             a dict of arguments for `add_argument`, with "default" (a list) and "help".
@@ -268,7 +277,7 @@ def main(
     parser = make_parser(study, description, epochs, batch_size, axes)
     args = parser.parse_args(argv)
     if args.smoke:
-        parser.set_defaults(**SMOKE)
+        parser.set_defaults(**SMOKE, limit=smoke_limit)
         args = parser.parse_args(argv)
     folder = Path("results", "smoke") if args.smoke else Path("results")
     path = args.results or folder / f"{study}.jsonl"
