@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -19,6 +20,7 @@ from examples import harness
 from examples.harness import data, results, study
 from examples.harness.optimizers import LEARNING_RATES, OPTIMIZERS, TUNING_FACTORS
 
+ROOT = Path(__file__).parent.parent
 RANDOM = np.random.default_rng(0)
 X, X_TEST = RANDOM.normal(size=(2, 96, 4)).astype("float32")
 Y, Y_TEST = ((x.sum(axis=1) > 0).astype("int32") for x in (X, X_TEST))
@@ -181,9 +183,14 @@ def test_a_run_of_another_process_is_left_to_it(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_optimizer_trains(name, tmp_path):
-    [record] = run_study(tmp_path / "toy.jsonl", "--optimizer", name, "--epochs", "1")
-    assert np.isfinite(record["metrics"]["loss"]).all()
+def test_every_optimizer_goes_downhill(name):
+    optimizer = OPTIMIZERS[name](LEARNING_RATES[name], steps_per_epoch := 2)
+    variable = keras.Variable(np.ones((4, 4), "float32"))
+    for _ in range(steps_per_epoch):
+        optimizer.apply([keras.ops.ones((4, 4))], [variable])
+    assert (keras.ops.convert_to_numpy(variable) < 1).all()
+    rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+    assert rate == pytest.approx(LEARNING_RATES[name])
 
 
 @pytest.mark.parametrize(
@@ -241,6 +248,9 @@ def test_a_corrupt_file_is_named_with_its_line(line, tmp_path):
 
 WRITER = """
 import pathlib, sys
+if len(sys.argv) > 4:
+    import resource
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]),) * 2)
 from examples.harness import results
 path, name, count = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 for i in range(count):
@@ -248,10 +258,9 @@ for i in range(count):
 """
 
 
-def start_writer(path, name, count, **options):
-    environment = {**os.environ, "KERAS_BACKEND": "jax"}
-    command = [sys.executable, "-c", WRITER, str(path), name, str(count)]
-    return subprocess.Popen(command, env=environment, **options)
+def start_writer(path, *arguments, **options):
+    command = [sys.executable, "-c", WRITER, str(path), *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, **options)
 
 
 def test_two_processes_lose_nothing(tmp_path):
@@ -266,15 +275,9 @@ def test_two_processes_lose_nothing(tmp_path):
 
 
 def test_a_full_disk_leaves_whole_lines(tmp_path):
-    resource = pytest.importorskip("resource", reason="needs limits on file sizes")
+    pytest.importorskip("resource", reason="needs limits on file sizes")
     path = tmp_path / "r.jsonl"
-
-    def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
-
-    writer = start_writer(
-        path, "a", 9, preexec_fn=limit, stderr=subprocess.PIPE, text=True
-    )
+    writer = start_writer(path, "a", 9, 5000, stderr=subprocess.PIPE, text=True)
     _, error = writer.communicate(timeout=120)
     assert writer.returncode == 1
     assert "No space left" in error

@@ -112,6 +112,9 @@ class Record(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.batches.set_epoch(epoch)
+        # On PyTorch dropout draws from the global generator, elsewhere from its own.
+        random = np.random.default_rng([self.run.seed, 3, epoch])
+        keras.utils.set_random_seed(int(random.integers(2**32)))
         for variable in self.model.variables:
             if variable.path.endswith("seed_generator_state"):  # dropout, augmentation
                 seed, _ = keras.ops.convert_to_numpy(variable)

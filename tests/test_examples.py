@@ -1,0 +1,152 @@
+"""Every example script, in the small, on real images where they are to be had."""
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+pytest.importorskip("filelock", reason="needs the extra `examples`")
+pytest.importorskip("tqdm", reason="needs the extra `examples`")
+
+from sklearn.datasets import load_digits
+
+from examples import report
+from examples.harness import data, results
+
+ROOT = Path(__file__).parent.parent
+BACKEND = keras.backend.backend()
+STUDIES = ["mnist", "fashion_mnist", "low_data", "noisy_labels"]
+RESNETS = ["cifar10_resnet18", "transfer_resnet18"]
+SCRIPTS = [*STUDIES, *RESNETS, "report", f"custom_loop_{BACKEND}"]
+
+
+def enlarged_digits(name, evaluate_on="test", limit=None):
+    """scikit-learn's digits, in the shape of another data set."""
+    size, channels = (32, 3) if name == "cifar10" else (28, 1)
+    images, y = load_digits(return_X_y=True)
+    pixels = np.arange(size) * 8 // size
+    x = (images.reshape(-1, 8, 8) * (255 / 16)).astype("uint8")
+    x = np.repeat(x[:, pixels][:, :, pixels, None], channels, axis=3)
+    return (x[:-400][:limit], y[:-400][:limit]), (x[-400:][:limit], y[-400:][:limit])
+
+
+@pytest.fixture(autouse=True)
+def images(monkeypatch, tmp_path):
+    """Without a folder of data sets, digits stand in: no test downloads anything."""
+    if "TFDS_DATA_DIR" not in os.environ:
+        monkeypatch.setattr(data, "load", enlarged_digits)
+    monkeypatch.chdir(tmp_path)
+
+
+def run(name, *arguments):
+    importlib.import_module(f"examples.{name}").main(["--smoke", *arguments])
+    return results.read(Path("results", "smoke", f"{name}.jsonl"))
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_help_explains_every_flag(name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        importlib.import_module(f"examples.{name}").main(["--help"])
+    assert stop.value.code == 0
+    flags = [line for line in capsys.readouterr().out.splitlines() if "  --" in line]
+    assert flags
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_are_short(name):
+    lines = (ROOT / "examples" / f"{name}.py").read_text().splitlines()
+    assert len(lines) <= (210 if name == "report" else 120)
+
+
+def test_mnist_learns_and_is_reported(capsys):
+    records = run("mnist")
+    assert [r["config"]["optimizer"] for r in records] == [
+        "neuroplastic",
+        "gradient-only",
+    ]
+    for record in records:
+        assert record["metrics"]["val_accuracy"][-1] > 0.5
+    capsys.readouterr()
+    report.main(["results/smoke/mnist.jsonl", "--figures", "figures"])
+    ours, theirs = (100 * r["metrics"]["val_accuracy"][-1] for r in records)
+    printed = capsys.readouterr().out
+    assert f"| neuroplastic | 0.1 | 1 | {ours:.2f} | {ours - theirs:.2f} |" in printed
+    assert Path("figures/mnist-1.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_mnist_convnet():
+    [record] = run("mnist", "--model", "convnet", "--optimizer", "neuroplastic-default")
+    assert record["metrics"]["val_accuracy"][-1] > 0.3
+
+
+def test_fashion_mnist():
+    [record] = run("fashion_mnist", "--optimizer", "neuroplastic", "--epochs", "1")
+    assert record["metrics"]["val_accuracy"][-1] > 0.2
+
+
+def test_low_data_gives_every_optimizer_the_same_subset():
+    arguments = "--fraction", "0.25", "1", "--epochs", "1"
+    records = run("low_data", *arguments, "--optimizer", "neuroplastic", "sgd")
+    assert [r["config"]["fraction"] for r in records] == [0.25, 0.25, 1, 1]
+    files = [r["notes"]["subset"] for r in records]
+    assert files[0] == files[1] != files[2] == files[3]
+    assert len(np.load(Path("results", "smoke", files[0]))) == 256
+
+
+def test_noisy_labels_are_kept():
+    arguments = "--noise", "0.4", "--fraction", "0.5", "--epochs", "1"
+    [record] = run("noisy_labels", *arguments, "--optimizer", "neuroplastic")
+    subset, labels = (
+        np.load(Path("results", "smoke", record["notes"][name]))
+        for name in ("subset", "labels")
+    )
+    (_, y), _ = data.load("fashion_mnist", "test", 1024)
+    assert (y[subset] != labels).sum() == round(0.4 * 512)
+
+
+def test_custom_loop():
+    script = importlib.import_module(f"examples.custom_loop_{BACKEND}")
+    assert script.main(["--epochs", "5"]) > 0.9
+
+
+def test_a_script_runs_as_a_module():
+    command = [sys.executable, "-m", "examples.mnist", "--optimizer", "magic"]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("python -m examples.mnist: argument --optimizer")
+
+
+# Minutes of compilation on the other two, and nothing in it that depends on them.
+@pytest.mark.skipif(BACKEND != "torch", reason="ResNet-18 is tried on PyTorch alone")
+@pytest.mark.parametrize("backbone", ["keras-hub", "keras-cv"])
+@pytest.mark.filterwarnings("ignore")  # those of keras-hub and keras-cv
+def test_resnet18_moves_to_other_classes(backbone):
+    pytest.importorskip(backbone.replace("-", "_"), reason=f"needs {backbone}")
+    arguments = "--optimizer", "neuroplastic", "--backbone", backbone
+    stem = "--stem", "cifar" if backbone == "keras-hub" else "imagenet"
+    [record] = run(
+        "cifar10_resnet18", *arguments, *stem, "--classes", "0-4", "--epochs", "1"
+    )
+    weights = str(Path("results", "smoke", record["notes"]["backbone"]))
+    [record] = run("transfer_resnet18", *arguments, *stem, "--weights", weights)
+    assert len(record["metrics"]["loss"]) == 2
+    assert not record["diverged"]
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="ResNet-18 is tried on PyTorch alone")
+@pytest.mark.filterwarnings("ignore")
+def test_resnet18_from_a_preset():
+    """The way of --weights imagenet, with a preset on disk in place of a download."""
+    pytest.importorskip("keras_hub", reason="needs keras-hub")
+    from examples import resnet
+
+    resnet.keras_hub_backbone().save_to_preset("preset")
+    [record] = run(
+        "transfer_resnet18", "--optimizer", "neuroplastic", "--weights", "preset"
+    )
+    assert len(record["metrics"]["loss"]) == 2
