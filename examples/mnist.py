@@ -29,10 +29,13 @@ def convnet():
         [
             keras.Input((28, 28, 1)),
             layers.Rescaling(1 / 127.5, offset=-1),
-            layers.Conv2D(16, 3, strides=2, activation="relu"),
-            layers.Conv2D(32, 3, strides=2, activation="relu"),
+            layers.Conv2D(16, 3, strides=2, use_bias=False),
+            layers.BatchNormalization(momentum=0.9),
+            layers.ReLU(),
+            layers.Conv2D(32, 3, strides=2, use_bias=False),
+            layers.BatchNormalization(momentum=0.9),
+            layers.ReLU(),
             layers.Flatten(),
-            layers.Dense(64, activation="relu"),
             layers.Dense(10),
         ]
     )
@@ -68,7 +71,7 @@ def main(argv=None):
         __doc__,
         epochs=10,
         batch_size=64,
-        seconds_per_epoch=6,
+        seconds_per_epoch=7,
         argv=argv,
         model={"choices": MODELS, "default": ["mlp"], "help": "the network"},
     )
