@@ -1,5 +1,6 @@
 # make demo: install, train on real data, print the comparison, save a picture
 # make test: install everything, run all tests on all three backends
+# make features: the tests, then the table of features that they show
 # make lint: check style and format
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ endif
 # The log lines of TensorFlow's start, not its errors.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-jax test-tensorflow test-torch lint clean
+.PHONY: demo test test-jax test-tensorflow test-torch features lint clean
 
 demo: .venv/demo
 	KERAS_BACKEND=jax .venv/bin/python -m examples.quickstart
@@ -21,7 +22,12 @@ demo: .venv/demo
 test: test-jax test-tensorflow test-torch
 
 test-jax test-tensorflow test-torch: test-%: .venv/dev
-	KERAS_BACKEND=$* .venv/bin/python -m pytest --numprocesses 2
+	KERAS_BACKEND=$* .venv/bin/python -m pytest --numprocesses 2 \
+		--junitxml build/$*.xml
+
+# The table of features by backend, from the tests that passed.
+features: test
+	.venv/bin/python docs/features.py build docs/features.md
 
 lint: .venv/dev
 	.venv/bin/ruff check .
