@@ -42,7 +42,7 @@ FEATURES = [
         "`.keras` files, in the middle of training",
         ["test_saving.test_keras_file"],
         "Layers may lose the model's name in front of their path on loading: write "
-        "patterns that do not begin with it. `.h5` files hold no slots of any optimizer",
+        "patterns that do not begin with it. `.h5` files hold no slots",
     ),
     (
         "Files of the other two backends",
@@ -131,7 +131,7 @@ FEATURES = [
             "test_distribution.test_torch_ddp",
         ],
         "`keras.distribution`, `MirroredStrategy` (jit off; Keras refuses accumulation "
-        "there for every optimizer), `DistributedDataParallel`; tried on virtual devices",
+        "there), `DistributedDataParallel`; tried on virtual devices",
     ),
     (
         "Model parallel",
