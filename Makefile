@@ -15,16 +15,23 @@ endif
 # The log lines of TensorFlow's start, not its errors.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-jax test-tensorflow test-torch test-oldest features lint clean
+.PHONY: demo test test-jax test-tensorflow test-tensorflow-jit test-torch \
+	test-oldest features lint clean
 
 demo: .venv/demo
 	KERAS_BACKEND=jax .venv/bin/python -m examples.quickstart
 
-test: test-jax test-tensorflow test-torch
+test: test-jax test-tensorflow test-tensorflow-jit test-torch
 
 test-jax test-tensorflow test-torch: test-%: .venv/dev
 	KERAS_BACKEND=$* .venv/bin/python -m pytest --numprocesses 2 \
 		--junitxml build/$*.xml
+
+# What surrounds a step once more, with the step compiled by XLA.
+test-tensorflow-jit: .venv/dev
+	KERAS_BACKEND=tensorflow JIT_COMPILE=1 .venv/bin/python -m pytest --numprocesses 2 \
+		tests/test_averaging.py tests/test_precision.py \
+		tests/test_saving.py::test_keras_file
 
 # The table of features by backend, from the tests that passed.
 features: test

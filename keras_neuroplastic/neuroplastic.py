@@ -53,8 +53,9 @@ class NeuroPlastic(PlasticityOptimizer):
         adaptation_rate: ρ. Float, at least 0; 0 switches the last correction off.
             Defaults to 0.01.
         epsilon: ε. Float, at least 1e-37. Defaults to 1e-8.
-        skip_nonfinite: Boolean. True: a variable whose gradient holds a NaN or an
-            infinity keeps its value and its traces. Defaults to False.
+        skip_nonfinite: Boolean. True: a variable whose gradient, after clipping,
+            holds a NaN or an infinity keeps its value and its traces. Defaults to
+            False.
         weight_decay: λ. Float, at least 0, or None. Decoupled. Defaults to None.
         weight_decay_exclude: Regular expression or list of them. A variable whose
             `path` contains a match is not decayed. Defaults to None.
@@ -64,8 +65,8 @@ class NeuroPlastic(PlasticityOptimizer):
 
     Raises:
         TypeError, ValueError: An argument has the wrong type or is out of range.
-        AttributeError: A hyperparameter other than the learning rate is set after
-            the first step, when compiled steps could no longer see it.
+        AttributeError: A hyperparameter other than the learning rate is set once the
+            optimizer is built, when compiled steps could no longer see it.
 
     Example:
 

@@ -78,7 +78,9 @@ def excess(got, want):
     for name, x in want.items():
         if name != "devices" and not name.startswith("shard/"):
             error = np.max(np.abs(got[name] - x))
-            worst = max(worst, error / max(RESOLUTION * np.max(np.abs(x)), 1e-300))
+            # np.maximum lets a NaN through, to fail every comparison.
+            allowed = max(RESOLUTION * np.max(np.abs(x)), 1e-300)
+            worst = np.maximum(worst, error / allowed)
     return worst
 
 

@@ -164,7 +164,13 @@ def test_tensorflow_checkpoint(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "copied", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))]
+    "copied",
+    [
+        copy.deepcopy,
+        lambda o: pickle.loads(pickle.dumps(o)),
+        lambda o: copy.deepcopy(copy.deepcopy(o)),
+    ],
+    ids=["deepcopy", "pickle", "twice"],
 )
 @pytest.mark.parametrize("name", ["plain", "schedules", "average"])
 def test_a_pickled_optimizer_keeps_its_state(copied, name):
