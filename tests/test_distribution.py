@@ -46,7 +46,10 @@ def start(*command, devices=1):
 
 
 def finish(process):
-    output, _ = process.communicate(timeout=300)
+    try:
+        output, _ = process.communicate(timeout=600)
+    finally:
+        process.kill()  # where it hangs; no matter to one that has ended
     assert process.returncode == 0, output
     return output
 
