@@ -30,7 +30,7 @@ test-jax test-tensorflow test-torch: test-%: .venv/dev
 # What surrounds a step once more, with the step compiled by XLA.
 test-tensorflow-jit: .venv/dev
 	KERAS_BACKEND=tensorflow JIT_COMPILE=1 .venv/bin/python -m pytest --numprocesses 2 \
-		tests/test_averaging.py tests/test_precision.py \
+		tests/test_averaging.py \
 		tests/test_saving.py::test_keras_file
 
 # The table of features by backend, from the tests that passed.

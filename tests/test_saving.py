@@ -57,6 +57,8 @@ OPTIMIZERS = {
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_keras_file(name, tmp_path):
+    if name == "multi" and not hasattr(keras.optimizers, "OptimizerMap"):
+        pytest.skip("this Keras has no MultiOptimizer yet")
     model = fit(make_model(OPTIMIZERS[name]()))
     path = tmp_path / "model.keras"
     model.save(path)
