@@ -114,7 +114,7 @@ def test_rows_that_are_not_summed_are_noticed(monkeypatch):
 
     def last_row_wins(gradient, variable):
         if isinstance(gradient, tf.IndexedSlices):
-            rows = gradient.indices[:, None]
+            rows = tf.expand_dims(gradient.indices, 1)
             zeros = tf.zeros(variable.shape)
             return tf.tensor_scatter_nd_update(zeros, rows, gradient.values)
         return gradient
