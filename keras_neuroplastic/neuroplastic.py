@@ -178,26 +178,50 @@ class NeuroPlastic(PlasticityOptimizer):
         self._variances = slots.get("variance", [])
         self.load_waiting_state()
 
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        # A subclass with an update rule of its own has it followed.
+        own = type(self).update_step is not NeuroPlastic.update_step
+        if keras.backend.backend() == "torch" and not own:
+            from keras_neuroplastic import _torch
+
+            if _torch.may_write_in_place():
+                _torch.step(self, grads, trainable_variables, learning_rate)
+                return
+        super()._backend_update_step(grads, trainable_variables, learning_rate)
+
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable and its traces; the class docstring has the rule."""
         index = self._get_variable_index(variable)
         slots = self._slots(index)
+        old = {name: ops.convert_to_tensor(slot) for name, slot in slots.items()}
+        theta, new = self.moved(
+            gradient, variable, old, learning_rate, self._decayed[index]
+        )
+        # Assigned last: on two backends an old value is a view of its variable.
+        self.assign(variable, theta)
+        for name, slot in slots.items():
+            self.assign(slot, new[name])
+
+    def moved(self, gradient, variable, old, learning_rate, decayed, axis=None):
+        """The value of a variable and its traces after a step, by the rules.
+
+        With an `axis`, each row of a matrix is a variable.
+        """
         dtype = rules.step_dtype(variable.dtype)
         g = ops.cast(gradient, dtype)
         theta = ops.cast(variable, dtype)
         eta = ops.cast(learning_rate, dtype)
-        old = {name: ops.convert_to_tensor(slot) for name, slot in slots.items()}
-
         new = rules.update_traces(old, g, self.activity_decay, self.beta_1, self.beta_2)
         alpha = rules.plasticity(
             new,
             g,
             weights=(self.activity_weight, self.gradient_weight, self.memory_weight),
-            scale=self._current_scale(dtype),
+            scale=self.current_scale(dtype),
             min_alpha=self.min_alpha,
             max_alpha=self.max_alpha,
             per_parameter=self.per_parameter,
             epsilon=self.epsilon,
+            axis=axis,
         )
         u = rules.stabilize(
             alpha,
@@ -206,19 +230,16 @@ class NeuroPlastic(PlasticityOptimizer):
             target_rms=self.target_rms,
             adaptation_rate=self.adaptation_rate,
             epsilon=self.epsilon,
+            axis=axis,
         )
         new_theta = theta - eta * u
-        if self._decayed[index]:
+        if decayed:
             new_theta = new_theta - eta * self.weight_decay * theta
         if self.skip_nonfinite:
-            finite = ops.all(ops.isfinite(g))
+            finite = ops.all(ops.isfinite(g), axis, keepdims=axis is not None)
             new_theta = ops.where(finite, new_theta, theta)
             new = {name: ops.where(finite, new[name], old[name]) for name in new}
-
-        # Assigned last: on two backends an old value is a view of its variable.
-        self.assign(variable, new_theta)
-        for name, slot in slots.items():
-            self.assign(slot, new[name])
+        return new_theta, new
 
     def _slots(self, index):
         """The slots of one variable by name, those of signals in use."""
@@ -229,7 +250,8 @@ class NeuroPlastic(PlasticityOptimizer):
         }
         return {name: slot[index] for name, slot in slots.items() if slot}
 
-    def _current_scale(self, dtype):
+    def current_scale(self, dtype):
+        """κ of this step."""
         if callable(self.plasticity_scale):
             return ops.cast(self.plasticity_scale(self.iterations), dtype)
         return self.plasticity_scale
