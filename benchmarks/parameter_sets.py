@@ -1,11 +1,12 @@
 """The shapes of the variables that the optimizers are timed on."""
 
+from itertools import pairwise
+
 
 def mlp():
     """The paper's MLP for MNIST: 270 thousand parameters."""
     widths = [784, 256, 256, 10]
-    pairs = zip(widths, widths[1:], strict=False)
-    return [shape for m, n in pairs for shape in ((m, n), (n,))]
+    return [shape for m, n in pairwise(widths) for shape in ((m, n), (n,))]
 
 
 def resnet18():
@@ -19,7 +20,7 @@ def resnet18():
             if block == 0 and before != width:
                 shapes += [(1, 1, before, width), (width,), (width,)]
             before = width
-    return shapes + [(512, 10), (10,)]
+    return [*shapes, (512, 10), (10,)]
 
 
 def many_small():
@@ -37,7 +38,7 @@ def transformer():
     attention = [(width, width), (width,)] * 4
     feedforward = [(width, 4 * width), (4 * width,), (4 * width, width), (width,)]
     layer = norm + attention + norm + feedforward
-    return [(37_000, width), (512, width)] + layer * 8 + norm
+    return [(37_000, width), (512, width), *layer * 8, *norm]
 
 
 PARAMETER_SETS = {

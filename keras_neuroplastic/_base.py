@@ -17,6 +17,9 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
     and otherwise follows the contract of `keras.optimizers.Optimizer`.
     """
 
+    def __init__(self, **kwargs):
+        super().__init__(**{k: _validation.CHECKS[k](k, v) for k, v in kwargs.items()})
+
     def build(self, variables):
         _validation.check_together(self)  # an attribute may have been set since
         super().build(variables)

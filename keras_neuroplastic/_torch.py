@@ -7,6 +7,7 @@ itself. `tests/test_torch.py` holds the ways together, step by step.
 """
 
 from collections import defaultdict
+from functools import partial
 
 import torch
 from keras import ops
@@ -28,8 +29,11 @@ SMALL = 2**13
 MATRIX = 2**17  # elements that still fit the cache
 
 
-def may_write_in_place():
-    return not (in_stateless_scope() or torch.compiler.is_compiling())
+def choose_step(optimizer, otherwise):
+    """`step` where variables may be written over, or else what is given."""
+    if in_stateless_scope() or torch.compiler.is_compiling():
+        return otherwise
+    return partial(step, optimizer)
 
 
 @torch.no_grad()
@@ -85,4 +89,6 @@ def step_rows(optimizer, group, learning_rate):
     )
     copies = [(thetas, new_theta), *((traces[name], new[name]) for name in traces)]
     for members, values in copies:
-        torch._foreach_copy_(members, values.view(len(group), *thetas[0].shape).unbind())
+        torch._foreach_copy_(
+            members, values.view(len(group), *thetas[0].shape).unbind()
+        )

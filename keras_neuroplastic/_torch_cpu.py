@@ -160,7 +160,9 @@ class Step:
         """The one α of the variable, for `per_parameter=False`."""
         rule = self.rule
         signals = {name: mean / (mean + rule.epsilon) for name, mean in means.items()}
-        weighted = sum(getattr(rule, f"{name}_weight") * x for name, x in signals.items())
+        weighted = sum(
+            getattr(rule, f"{name}_weight") * x for name, x in signals.items()
+        )
         alpha = clip(weighted, rule.min_alpha, rule.max_alpha)
         alpha_gradient = clip(signals["gradient"], rule.min_alpha, rule.max_alpha)
         return alpha_gradient + self.scale * (alpha - alpha_gradient)

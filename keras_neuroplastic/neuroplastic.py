@@ -110,21 +110,19 @@ class NeuroPlastic(PlasticityOptimizer):
         gradient_accumulation_steps=None,
         name=None,
     ):
-        base = {
-            "learning_rate": learning_rate,
-            "weight_decay": weight_decay,
-            "clipnorm": clipnorm,
-            "clipvalue": clipvalue,
-            "global_clipnorm": global_clipnorm,
-            "use_ema": use_ema,
-            "ema_momentum": ema_momentum,
-            "ema_overwrite_frequency": ema_overwrite_frequency,
-            "loss_scale_factor": loss_scale_factor,
-            "gradient_accumulation_steps": gradient_accumulation_steps,
-            "name": name,
-        }
-        checks = _validation.CHECKS
-        super().__init__(**{key: checks[key](key, base[key]) for key in base})
+        super().__init__(
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
+            use_ema=use_ema,
+            ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            loss_scale_factor=loss_scale_factor,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+            name=name,
+        )
         self.activity_weight = activity_weight
         self.gradient_weight = gradient_weight
         self.memory_weight = memory_weight
@@ -179,24 +177,22 @@ class NeuroPlastic(PlasticityOptimizer):
         self.load_waiting_state()
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        step = super()._backend_update_step
         # A subclass with an update rule of its own has it followed.
         own = type(self).update_step is not NeuroPlastic.update_step
         if keras.backend.backend() == "torch" and not own:
             from keras_neuroplastic import _torch
 
-            if _torch.may_write_in_place():
-                _torch.step(self, grads, trainable_variables, learning_rate)
-                return
-        super()._backend_update_step(grads, trainable_variables, learning_rate)
+            step = _torch.choose_step(self, otherwise=step)
+        step(grads, trainable_variables, learning_rate)
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable and its traces; the class docstring has the rule."""
         index = self._get_variable_index(variable)
         slots = self._slots(index)
         old = {name: ops.convert_to_tensor(slot) for name, slot in slots.items()}
-        theta, new = self.moved(
-            gradient, variable, old, learning_rate, self._decayed[index]
-        )
+        decayed = self._decayed[index]
+        theta, new = self.moved(gradient, variable, old, learning_rate, decayed)
         # Assigned last: on two backends an old value is a view of its variable.
         self.assign(variable, theta)
         for name, slot in slots.items():
@@ -243,12 +239,9 @@ class NeuroPlastic(PlasticityOptimizer):
 
     def _slots(self, index):
         """The slots of one variable by name, those of signals in use."""
-        slots = {
-            "activity": self._activities,
-            "momentum": self._momentums,
-            "variance": self._variances,
-        }
-        return {name: slot[index] for name, slot in slots.items() if slot}
+        lists = self._activities, self._momentums, self._variances
+        names = "activity", "momentum", "variance"
+        return {k: slots[index] for k, slots in zip(names, lists, strict=True) if slots}
 
     def current_scale(self, dtype):
         """κ of this step."""

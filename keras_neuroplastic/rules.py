@@ -82,7 +82,8 @@ def normalize(x, epsilon, per_parameter=True, axis=None):
     With `per_parameter=False` it is the scalar mean(N(x)) = N(mean(x)).
     """
     mean = _mean(x, axis)
-    return (x if per_parameter else mean) / (mean + epsilon)
+    # One division a variable, where a compiler might make one an element.
+    return (x if per_parameter else mean) * (1 / (mean + epsilon))
 
 
 def plasticity(
@@ -145,7 +146,7 @@ def stabilize(
     if max_update_norm is None and not adaptation_rate:
         return alpha * g
     unit = _mean(ops.abs(g), axis) + epsilon
-    u = alpha * (g / unit)
+    u = alpha * (g * (1 / unit))
     norm = ops.sqrt(_sum(ops.square(u), axis))
     scale = unit
     if max_update_norm is not None:
