@@ -1,5 +1,7 @@
 # make demo: install, train on real data, print the comparison, save a picture
 # make test: install everything, run all tests on all three backends
+# make features: the tests, then the table of features that they show
+# make test-oldest: the same on JAX, with the oldest Keras and JAX that we support
 # make lint: check style and format
 
 PYTHON ?= python3
@@ -13,22 +15,40 @@ endif
 # The log lines of TensorFlow's start, not its errors.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-jax test-tensorflow test-torch lint clean
+.PHONY: demo test test-jax test-tensorflow test-tensorflow-jit test-torch \
+	test-oldest features lint clean
 
 demo: .venv/demo
 	KERAS_BACKEND=jax .venv/bin/python -m examples.quickstart
 
-test: test-jax test-tensorflow test-torch
+test: test-jax test-tensorflow test-tensorflow-jit test-torch
 
 test-jax test-tensorflow test-torch: test-%: .venv/dev
-	KERAS_BACKEND=$* .venv/bin/python -m pytest --numprocesses 2
+	KERAS_BACKEND=$* .venv/bin/python -m pytest --numprocesses 2 \
+		--junitxml build/$*.xml
+
+# What surrounds a step once more, with the step compiled by XLA.
+test-tensorflow-jit: .venv/dev
+	KERAS_BACKEND=tensorflow JIT_COMPILE=1 .venv/bin/python -m pytest --numprocesses 2 \
+		tests/test_averaging.py \
+		tests/test_saving.py::test_keras_file
+
+# The table of features by backend, from the tests that passed.
+features: test
+	.venv/bin/python docs/features.py build docs/features.md
+
+# The lower bounds of pyproject.toml, in an environment of their own.
+OLDEST = keras==3.10.0 jax==0.10.0
+
+test-oldest: .venv-oldest/dev
+	KERAS_BACKEND=jax .venv-oldest/bin/python -m pytest --numprocesses 2
 
 lint: .venv/dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-oldest
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -41,3 +61,9 @@ clean:
 	$(PIP) '$(TORCH)'
 	$(PIP) --editable '.[tensorflow,jax,torch,examples,dev]'
 	touch $@ .venv/demo
+
+.venv-oldest/dev: pyproject.toml Makefile
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check \
+		$(OLDEST) --editable '.[demo,dev]'
+	touch $@

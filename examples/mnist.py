@@ -29,12 +29,10 @@ def convnet():
         [
             keras.Input((28, 28, 1)),
             layers.Rescaling(1 / 127.5, offset=-1),
-            layers.Conv2D(16, 3, strides=2, use_bias=False),
-            layers.BatchNormalization(momentum=0.9),
-            layers.ReLU(),
-            layers.Conv2D(32, 3, strides=2, use_bias=False),
-            layers.BatchNormalization(momentum=0.9),
-            layers.ReLU(),
+            layers.Conv2D(16, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(),
             layers.Flatten(),
             layers.Dense(10),
         ]

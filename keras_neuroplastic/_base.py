@@ -17,6 +17,9 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
     and otherwise follows the contract of `keras.optimizers.Optimizer`.
     """
 
+    def __init__(self, **kwargs):
+        super().__init__(**{k: _validation.CHECKS[k](k, v) for k, v in kwargs.items()})
+
     def build(self, variables):
         _validation.check_together(self)  # an attribute may have been set since
         super().build(variables)
@@ -37,9 +40,10 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
 
     def load_waiting_state(self):
         """The last act of `build`: takes up the state of a pickled optimizer."""
-        state = self.__dict__.pop("_state_when_built", None)
-        if state is None:
+        if not hasattr(self, "_state_when_built"):
             return
+        state = self._state_when_built
+        del self._state_when_built
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
@@ -67,6 +71,11 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
         `fit`; a variable that is overwritten by its gradient has no average.
         """
         averages = self._model_variables_moving_average
+        if len(trainable_variables) != len(averages):
+            raise ValueError(
+                f"The optimizer averages {len(averages)} variables. Received: "
+                f"{len(trainable_variables)} variables to overwrite."
+            )
         pairs = [
             (variable, average)
             for variable, average in zip(trainable_variables, averages, strict=True)
@@ -128,6 +137,7 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
         They wait in the copy until it is built on variables of its own.
         """
         state = [variable.numpy() for variable in self.variables]
+        state = getattr(self, "_state_when_built", state)  # a copy of a copy
         return _restore, (type(self), self.get_config(), state)
 
     def get_config(self):

@@ -15,12 +15,20 @@ from keras.optimizers.schedules import LearningRateSchedule
 SMALLEST_EPSILON = 1e-37
 
 
-def real(name, value, low, high=math.inf, exclude_low=False, exclude_high=False):
+def real(
+    name,
+    value,
+    low,
+    high=math.inf,
+    exclude_low=False,
+    exclude_high=False,
+    alternative="",
+):
     """A finite float in the range given, from any real number but a bool."""
     opening, closing = "(" if exclude_low else "[", ")" if exclude_high else "]"
     allowed = f"a finite number in {opening}{low}, {high}{closing}"
     if high == math.inf:
-        allowed = f"a finite number {'>' if exclude_low else '>='} {low}"
+        allowed = f"a finite number {'>' if exclude_low else '>='} {low}{alternative}"
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"`{name}` must be {allowed}. Received: {name}={value!r}")
     below = value <= low if exclude_low else value < low
@@ -81,14 +89,14 @@ def plasticity_scale(name, value):
     """A finite float >= 0, or a schedule of one."""
     if isinstance(value, LearningRateSchedule):
         return value
-    return real(name, value, 0)
+    return real(name, value, 0, alternative=" or a LearningRateSchedule")
 
 
 def learning_rate(name, value):
     """A finite float >= 0; schedules, callables, variables and tensors pass unread."""
     if callable(value) or isinstance(value, Variable) or ops.is_tensor(value):
         return value
-    return real(name, value, 0)
+    return real(name, value, 0, alternative=", a schedule or a callable")
 
 
 def optional(check, *limits, **options):

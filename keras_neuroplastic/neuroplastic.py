@@ -53,8 +53,9 @@ class NeuroPlastic(PlasticityOptimizer):
         adaptation_rate: ρ. Float, at least 0; 0 switches the last correction off.
             Defaults to 0.01.
         epsilon: ε. Float, at least 1e-37. Defaults to 1e-8.
-        skip_nonfinite: Boolean. True: a variable whose gradient holds a NaN or an
-            infinity keeps its value and its traces. Defaults to False.
+        skip_nonfinite: Boolean. True: a variable whose gradient, after clipping,
+            holds a NaN or an infinity keeps its value and its traces. Defaults to
+            False.
         weight_decay: λ. Float, at least 0, or None. Decoupled. Defaults to None.
         weight_decay_exclude: Regular expression or list of them. A variable whose
             `path` contains a match is not decayed. Defaults to None.
@@ -64,8 +65,8 @@ class NeuroPlastic(PlasticityOptimizer):
 
     Raises:
         TypeError, ValueError: An argument has the wrong type or is out of range.
-        AttributeError: A hyperparameter other than the learning rate is set after
-            the first step, when compiled steps could no longer see it.
+        AttributeError: A hyperparameter other than the learning rate is set once the
+            optimizer is built, when compiled steps could no longer see it.
 
     Example:
 
@@ -109,21 +110,19 @@ class NeuroPlastic(PlasticityOptimizer):
         gradient_accumulation_steps=None,
         name=None,
     ):
-        base = {
-            "learning_rate": learning_rate,
-            "weight_decay": weight_decay,
-            "clipnorm": clipnorm,
-            "clipvalue": clipvalue,
-            "global_clipnorm": global_clipnorm,
-            "use_ema": use_ema,
-            "ema_momentum": ema_momentum,
-            "ema_overwrite_frequency": ema_overwrite_frequency,
-            "loss_scale_factor": loss_scale_factor,
-            "gradient_accumulation_steps": gradient_accumulation_steps,
-            "name": name,
-        }
-        checks = _validation.CHECKS
-        super().__init__(**{key: checks[key](key, base[key]) for key in base})
+        super().__init__(
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
+            use_ema=use_ema,
+            ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            loss_scale_factor=loss_scale_factor,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+            name=name,
+        )
         self.activity_weight = activity_weight
         self.gradient_weight = gradient_weight
         self.memory_weight = memory_weight
@@ -177,26 +176,48 @@ class NeuroPlastic(PlasticityOptimizer):
         self._variances = slots.get("variance", [])
         self.load_waiting_state()
 
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        step = super()._backend_update_step
+        # A subclass with an update rule of its own has it followed.
+        own = type(self).update_step is not NeuroPlastic.update_step
+        if keras.backend.backend() == "torch" and not own:
+            from keras_neuroplastic import _torch
+
+            step = _torch.choose_step(self, otherwise=step)
+        step(grads, trainable_variables, learning_rate)
+
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable and its traces; the class docstring has the rule."""
         index = self._get_variable_index(variable)
         slots = self._slots(index)
+        old = {name: ops.convert_to_tensor(slot) for name, slot in slots.items()}
+        decayed = self._decayed[index]
+        theta, new = self.moved(gradient, variable, old, learning_rate, decayed)
+        # Assigned last: on two backends an old value is a view of its variable.
+        self.assign(variable, theta)
+        for name, slot in slots.items():
+            self.assign(slot, new[name])
+
+    def moved(self, gradient, variable, old, learning_rate, decayed, axis=None):
+        """The value of a variable and its traces after a step, by the rules.
+
+        With an `axis`, each row of a matrix is a variable.
+        """
         dtype = rules.step_dtype(variable.dtype)
         g = ops.cast(gradient, dtype)
         theta = ops.cast(variable, dtype)
         eta = ops.cast(learning_rate, dtype)
-        old = {name: ops.convert_to_tensor(slot) for name, slot in slots.items()}
-
         new = rules.update_traces(old, g, self.activity_decay, self.beta_1, self.beta_2)
         alpha = rules.plasticity(
             new,
             g,
             weights=(self.activity_weight, self.gradient_weight, self.memory_weight),
-            scale=self._current_scale(dtype),
+            scale=self.current_scale(dtype),
             min_alpha=self.min_alpha,
             max_alpha=self.max_alpha,
             per_parameter=self.per_parameter,
             epsilon=self.epsilon,
+            axis=axis,
         )
         u = rules.stabilize(
             alpha,
@@ -205,30 +226,25 @@ class NeuroPlastic(PlasticityOptimizer):
             target_rms=self.target_rms,
             adaptation_rate=self.adaptation_rate,
             epsilon=self.epsilon,
+            axis=axis,
         )
         new_theta = theta - eta * u
-        if self._decayed[index]:
+        if decayed:
             new_theta = new_theta - eta * self.weight_decay * theta
         if self.skip_nonfinite:
-            finite = ops.all(ops.isfinite(g))
+            finite = ops.all(ops.isfinite(g), axis, keepdims=axis is not None)
             new_theta = ops.where(finite, new_theta, theta)
             new = {name: ops.where(finite, new[name], old[name]) for name in new}
-
-        # Assigned last: on two backends an old value is a view of its variable.
-        self.assign(variable, new_theta)
-        for name, slot in slots.items():
-            self.assign(slot, new[name])
+        return new_theta, new
 
     def _slots(self, index):
         """The slots of one variable by name, those of signals in use."""
-        slots = {
-            "activity": self._activities,
-            "momentum": self._momentums,
-            "variance": self._variances,
-        }
-        return {name: slot[index] for name, slot in slots.items() if slot}
+        lists = self._activities, self._momentums, self._variances
+        names = "activity", "momentum", "variance"
+        return {k: slots[index] for k, slots in zip(names, lists, strict=True) if slots}
 
-    def _current_scale(self, dtype):
+    def current_scale(self, dtype):
+        """κ of this step."""
         if callable(self.plasticity_scale):
             return ops.cast(self.plasticity_scale(self.iterations), dtype)
         return self.plasticity_scale

@@ -3,8 +3,9 @@
 The symbols are those of the paper (arXiv 2604.26297, section 3): gradient `g`,
 activity trace `a`, momentum `m`, variance `v`, plasticity coefficient `alpha`,
 update `u = alpha * g`. Everything is elementwise; means and norms run over all
-elements of the one variable. Traces and decays are plain tensors and floats, so
-these functions serve every backend and every caller.
+elements of the one variable, or over `axis`, where each row of a matrix is a variable.
+Traces and decays are plain tensors and floats, so these functions serve every backend
+and every caller.
 """
 
 import math
@@ -14,7 +15,7 @@ from keras.backend import standardize_dtype
 
 # Sums are held below this: the largest power of two whose reciprocal is a normal
 # number, for XLA divides by multiplying with the reciprocal and flushes subnormals.
-_LARGEST = {"float32": 2.0**126, "float64": 2.0**1022}
+LARGEST = {"float32": 2.0**126, "float64": 2.0**1022}
 
 
 def step_dtype(dtype):
@@ -33,18 +34,22 @@ def _clip(x, low, high):
 
 
 def _saturate(x):
-    """x >= 0, with infinity and what is close to it brought down to `_LARGEST`."""
+    """x >= 0, with infinity and what is close to it brought down to `LARGEST`."""
     # Not ops.minimum, which rounds float64 to float32 on PyTorch.
-    return _clip(x, 0.0, _LARGEST[standardize_dtype(x.dtype)])
+    return _clip(x, 0.0, LARGEST[standardize_dtype(x.dtype)])
 
 
-def _size(x):
-    return max(math.prod(x.shape), 1)
+def _size(x, axis):
+    return max(math.prod(x.shape) if axis is None else x.shape[axis], 1)
 
 
-def _mean(x):
+def _sum(x, axis):
+    return ops.sum(x, axis, keepdims=axis is not None)
+
+
+def _mean(x, axis):
     # Not ops.mean, which rounds float64 to float32 on JAX and PyTorch.
-    return _saturate(ops.sum(x) / _size(x))
+    return _saturate(_sum(x, axis) / _size(x, axis))
 
 
 def trace(old, value, decay):
@@ -71,16 +76,27 @@ def update_traces(old, g, activity_decay, beta_1, beta_2):
     return new
 
 
-def normalize(x, epsilon, per_parameter=True):
+def normalize(x, epsilon, per_parameter=True, axis=None):
     """A signal with mean 1 over its variable, N(x) = x / (mean(x) + ε).
 
     With `per_parameter=False` it is the scalar mean(N(x)) = N(mean(x)).
     """
-    mean = _mean(x)
-    return (x if per_parameter else mean) / (mean + epsilon)
+    mean = _mean(x, axis)
+    # One division a variable, where a compiler might make one an element.
+    return (x if per_parameter else mean) * (1 / (mean + epsilon))
 
 
-def plasticity(traces, g, weights, scale, min_alpha, max_alpha, per_parameter, epsilon):
+def plasticity(
+    traces,
+    g,
+    weights,
+    scale,
+    min_alpha,
+    max_alpha,
+    per_parameter,
+    epsilon,
+    axis=None,
+):
     """The plasticity coefficient α, from the traces after the step.
 
     ```
@@ -95,7 +111,7 @@ def plasticity(traces, g, weights, scale, min_alpha, max_alpha, per_parameter, e
     activity_weight, gradient_weight, memory_weight = weights
 
     def signal(x):
-        return normalize(x, epsilon, per_parameter)
+        return normalize(x, epsilon, per_parameter, axis)
 
     gradient_signal = signal(ops.abs(g))
     weighted = gradient_weight * gradient_signal
@@ -113,7 +129,9 @@ def plasticity(traces, g, weights, scale, min_alpha, max_alpha, per_parameter, e
     return alpha_gradient + scale * (alpha_full - alpha_gradient)
 
 
-def stabilize(alpha, g, max_update_norm, target_rms, adaptation_rate, epsilon):
+def stabilize(
+    alpha, g, max_update_norm, target_rms, adaptation_rate, epsilon, axis=None
+):
     """The homeostatically stabilised update, from u = α g.
 
     1. `u <- u c / (‖u‖ + ε)` where ‖u‖ > c = `max_update_norm` (None: never);
@@ -127,15 +145,15 @@ def stabilize(alpha, g, max_update_norm, target_rms, adaptation_rate, epsilon):
     """
     if max_update_norm is None and not adaptation_rate:
         return alpha * g
-    unit = _mean(ops.abs(g)) + epsilon
-    u = alpha * (g / unit)
-    norm = ops.sqrt(ops.sum(ops.square(u)))
+    unit = _mean(ops.abs(g), axis) + epsilon
+    u = alpha * (g * (1 / unit))
+    norm = ops.sqrt(_sum(ops.square(u), axis))
     scale = unit
     if max_update_norm is not None:
         clipped = max_update_norm / (norm + epsilon / unit)
         scale = ops.where(norm * unit > max_update_norm, clipped, unit)
     if adaptation_rate:
-        rms = ops.sqrt(ops.square(norm * scale) / _size(g) + epsilon)
+        rms = ops.sqrt(ops.square(norm * scale) / _size(g, axis) + epsilon)
         gain = 1 + adaptation_rate * (target_rms - rms)
         scale = scale * _clip(gain, 0.5, 1.5)
     return u * scale

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_neuroplastic import _validation
+from keras_neuroplastic import _validation, rules
 
 
 @keras.saving.register_keras_serializable(package="keras_neuroplastic")
@@ -45,12 +45,12 @@ class PlasticityWarmup(keras.optimizers.schedules.LearningRateSchedule):
         self.stair_steps = _validation.integer("stair_steps", stair_steps, 1)
 
     def __call__(self, step):
-        """The scale after `step` updates, a scalar of the default float dtype."""
+        """The scale after `step` updates, a float32 or float64 scalar."""
         # The stairs are counted in integers: no rounding moves an edge.
         step = ops.cast(step, "int32")
         climbed = step // self.stair_steps * self.stair_steps
         climbed = ops.minimum(climbed, self.warmup_steps)
-        climbed = ops.cast(climbed, keras.config.floatx())
+        climbed = ops.cast(climbed, rules.step_dtype(keras.config.floatx()))
         return climbed / self.warmup_steps * self.scale
 
     def get_config(self):

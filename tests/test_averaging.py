@@ -108,6 +108,24 @@ def test_between_real_updates_nothing_moves():
                 assert np.all(v.numpy() != old)
 
 
+def test_finalizing_other_variables_is_refused():
+    optimizer = NeuroPlastic(use_ema=True)
+    optimizer.build([keras.Variable(np.ones(3)) for _ in range(2)])
+    with pytest.raises(ValueError, match=r"averages 2 variables\. Received: 1"):
+        optimizer.finalize_variable_values([keras.Variable(np.ones(3))])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_the_warm_up_is_exact_where_16_bits_are_the_default(dtype):
+    keras.config.set_floatx(dtype)
+    try:
+        late, early = PlasticityWarmup(100_000)(70_000), PlasticityWarmup(1000)(257)
+    finally:
+        keras.config.set_floatx("float32")
+    assert float(late) == np.float32(0.7)
+    assert float(early) == np.float32(0.257)
+
+
 def test_hyperparameters_are_fixed_after_the_first_step():
     model = fit(make(NeuroPlastic()))
     changes = {

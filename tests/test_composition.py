@@ -246,6 +246,10 @@ def test_dynamic_loss_scale(entry):
             np.testing.assert_array_equal(value(v), old)
 
 
+@pytest.mark.skipif(
+    keras.__version__.startswith("3.10."),
+    reason="Keras 3.10 unscales them too, whatever the inner optimizer",
+)
 def test_dynamic_loss_scale_spares_overwritten_variables(entry):
     optimizer, variables, expected = scaled(entry, initial_scale=8.0)
     variables[0].overwrite_with_gradient = True

@@ -43,10 +43,9 @@ def test_a_bfloat16_trace_does_not_stall():
     optimizer = NeuroPlastic(learning_rate=1e-6)
     variable = keras.Variable(np.ones(4), dtype="bfloat16")
     twin = Reference(np.ones(4), learning_rate=1e-6)
-    apply = optimizer.apply
     for _ in range(1000):
         g = ops.convert_to_tensor(rng.normal(size=4), "bfloat16")
-        apply([g], [variable])
+        optimizer.apply([g], [variable])
         twin.step(np.array(ops.convert_to_numpy(ops.cast(g, "float32"))))
     for slot, exact in [
         (optimizer._variances[0], twin.variance),

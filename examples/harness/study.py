@@ -1,6 +1,5 @@
 """A study: every combination of settings trained once, on the command line."""
 
-import argparse
 import errno
 import hashlib
 import itertools
@@ -17,100 +16,10 @@ from keras.backend import backend
 from tqdm import tqdm
 
 from examples.harness import results
-from examples.harness.optimizers import LEARNING_RATES, OPTIMIZERS, TUNING_FACTORS
+from examples.harness.command_line import SMOKE, make_parser
+from examples.harness.optimizers import LEARNING_RATES, TUNING_FACTORS
 from examples.harness.run import Run
 from keras_neuroplastic import __version__
-
-# --smoke replaces these: it shows in seconds that a script works, nothing more.
-SMOKE = {"epochs": 2, "seeds": [41]}
-
-
-def number(kind, low, high, low_allowed=True):
-    """A converter for argparse that refuses what lies outside the range."""
-    left = "[" if low_allowed else "("
-
-    def convert(text):
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        inside = value is not None and (low < value <= high or value == low)
-        if not inside or (value == low and not low_allowed):
-            name = "an integer" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(
-                f"{text!r} is not {name} in {left}{low}, {high}]"
-            )
-        return value
-
-    return convert
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message):
-        self.exit(2, f"{self.prog}: {message}. See --help.\n")
-
-
-def make_parser(study, description, epochs, batch_size, axes):
-    parser = Parser(
-        prog=f"python -m examples.{study}",
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add, count = parser.add_argument, number(int, 1, 10**6)
-    add(
-        "--optimizer",
-        nargs="+",
-        choices=OPTIMIZERS,
-        default=["neuroplastic", "gradient-only"],
-        metavar="NAME",
-        help="one or more of " + ", ".join(OPTIMIZERS) + "; neuroplastic is the "
-        "paper's locked configuration, neuroplastic-default NeuroPlastic() "
-        "(default: neuroplastic gradient-only)",
-    )
-    for name, options in axes.items():
-        options = {"nargs": "+", **options}
-        given = " ".join(map(str, options["default"]))
-        options["help"] += f" (default: {given})"
-        if "choices" in options:
-            options["metavar"] = "NAME"
-            options["help"] = f"{', '.join(options['choices'])}: {options['help']}"
-        add(f"--{name.replace('_', '-')}", **options)
-    add(
-        "--seeds",
-        nargs="+",
-        type=number(int, 0, 2**32 - 1),
-        default=[41, 42, 43],
-        metavar="N",
-        help="one run for each (default: 41 42 43)",
-    )
-    add("--epochs", type=count, default=epochs, help=f"of a run (default: {epochs})")
-    add(
-        "--batch-size",
-        type=count,
-        default=batch_size,
-        help=f"training examples a step (default: {batch_size})",
-    )
-    add(
-        "--learning-rate",
-        type=number(float, 0, 100, low_allowed=False),
-        help="in place of each optimizer's own",
-    )
-    add(
-        "--tune",
-        action="store_true",
-        help="first try, for each optimizer, its learning rate times "
-        f"{', '.join(map(str, TUNING_FACTORS))}, with seed 0, on a tenth of the "
-        "training set held out, never on the test set; then use the best",
-    )
-    add("--limit", type=count, help="use only so many examples of each split")
-    add(
-        "--smoke",
-        action="store_true",
-        help="a trial in seconds: one seed, two epochs, few examples, results in a "
-        "folder of its own",
-    )
-    add("--results", type=Path, help=f"file to add to (default: results/{study}.jsonl)")
-    return parser
 
 
 def make_configs(study, args, axes):

@@ -1,0 +1,194 @@
+"""Writes docs/features.md from the reports of the tests that ran.
+
+    make features
+
+runs the tests of every backend, each with a report in build/, and then this. A cell is
+"yes" where tests of the feature passed and none failed, "–" where none applies, "NO"
+where one failed.
+"""
+
+import sys
+import xml.etree.ElementTree as ElementTree
+from importlib.metadata import version
+from pathlib import Path
+
+BACKENDS = {"jax": "JAX", "tensorflow": "TensorFlow", "torch": "PyTorch"}
+# Feature, the tests that show it (prefixes of file.test), and its limits.
+FEATURES = [
+    (
+        "Steps as published, float64 and float32",
+        ["test_golden.", "test_twin.test_every_step"],
+        "",
+    ),
+    (
+        "`fit`, eager and compiled, and a custom loop",
+        [
+            "test_training.test_fit",
+            "test_training.test_custom",
+            "test_contract.test_fit",
+        ],
+        "`jit_compile=True` on PyTorch needs a C++ compiler",
+    ),
+    (
+        "No recompilation after the first step",
+        ["test_training.test_no_recompilation", "test_contract.test_the_second_step"],
+        "",
+    ),
+    (
+        "`stateless_apply`",
+        ["test_contract.test_stateless_apply"],
+        "Keras refuses it on TensorFlow, for every optimizer",
+    ),
+    (
+        "`.keras` files, in the middle of training",
+        ["test_saving.test_keras_file"],
+        "Layers may lose the model's name in front of their path on loading: write "
+        "patterns that do not begin with it. `.h5` files hold no slots",
+    ),
+    (
+        "Files of the other two backends",
+        ["test_saving.test_a_file_continues"],
+        "",
+    ),
+    (
+        "`BackupAndRestore` after a kill",
+        ["test_saving.test_backup_and_restore"],
+        "Goes on from the end of the last whole epoch",
+    ),
+    ("`tf.train.Checkpoint`", ["test_saving.test_tensorflow_checkpoint"], ""),
+    (
+        "pickle and deepcopy, with the slots",
+        ["test_saving.test_a_pickled"],
+        "Within `LossScaleOptimizer` or `MultiOptimizer`, copy the whole model; "
+        "`exclude_from_weight_decay` is not copied",
+    ),
+    (
+        "`load_weights`",
+        ["test_saving.test_load_weights"],
+        "Call `optimizer.build(model.trainable_variables)` first, or Keras warns and "
+        "leaves the slots out",
+    ),
+    (
+        "float16 and bfloat16, mixed and pure, float32 slots",
+        [
+            "test_precision.test_slots",
+            "test_precision.test_mixed",
+            "test_precision.test_a_bfloat16",
+        ],
+        "",
+    ),
+    (
+        "Dynamic and fixed loss scaling",
+        [
+            "test_precision.test_an_overflowing",
+            "test_precision.test_a_fixed",
+            "test_composition.test_dynamic",
+        ],
+        "",
+    ),
+    (
+        "float8, int8 and LoRA",
+        ["test_precision.test_float8", "test_precision.test_lora"],
+        "",
+    ),
+    (
+        "Sparse gradients",
+        ["test_sparse."],
+        "Summed into dense ones first; the step reads the whole table",
+    ),
+    (
+        "Moving average of the weights",
+        ["test_averaging.test_average", "test_averaging.test_finalize"],
+        "`ema_overwrite_frequency` with float8 variables fails in Keras on JAX",
+    ),
+    (
+        "Gradient accumulation",
+        ["test_averaging.test_accumulation", "test_averaging.test_between"],
+        "Learning-rate schedules count micro-batches, as everywhere in Keras; "
+        "schedules of the plasticity scale count real updates",
+    ),
+    (
+        "Decay excluded by path",
+        ["test_averaging.test_the_decay_mask", "test_averaging.test_keras_exclusion"],
+        "`exclude_from_weight_decay` is not saved; `weight_decay_exclude` is",
+    ),
+    (
+        "A hyperparameter set after the first step",
+        [
+            "test_averaging.test_hyperparameters",
+            "test_averaging.test_a_learning_rate",
+            "test_averaging.test_a_scheduler",
+        ],
+        "The learning rate takes effect; all others raise",
+    ),
+    ("Clipping by value, norm and global norm", ["test_composition.test_clipping"], ""),
+    ("Constraints", ["test_composition.test_constraints"], ""),
+    (
+        "`MultiOptimizer`",
+        ["test_composition.test_multi", "test_saving.test_keras_file[multi]"],
+        "",
+    ),
+    ("`tf.Variable`", ["test_composition.test_tensorflow_variables"], ""),
+    (
+        "Data parallel",
+        [
+            "test_distribution.test_jax_data",
+            "test_distribution.test_tensorflow_mirrored",
+            "test_distribution.test_torch_ddp",
+        ],
+        "`keras.distribution`, `MirroredStrategy` (jit off; Keras refuses accumulation "
+        "there), `DistributedDataParallel`; tried on virtual devices",
+    ),
+    (
+        "Model parallel",
+        ["test_distribution.test_jax_model"],
+        "`keras.distribution.ModelParallel`; slots are sharded as their variables",
+    ),
+    ("The contract of the built-in optimizers", ["test_contract."], ""),
+]
+
+
+def read(path):
+    """A dict from file.test[case] to passed, skipped or failed."""
+    outcomes = {}
+    for case in ElementTree.parse(path).iter("testcase"):
+        name = f"{case.get('classname').rsplit('.', 1)[-1]}.{case.get('name')}"
+        tags = {child.tag for child in case}
+        failed = tags & {"failure", "error"}
+        outcomes[name] = "failed" if failed else "skipped" if tags else "passed"
+    return outcomes
+
+
+def cell(outcomes, prefixes):
+    found = [o for name, o in outcomes.items() if name.startswith(tuple(prefixes))]
+    if "failed" in found:
+        return "NO"
+    return "yes" if "passed" in found else "–"
+
+
+def main(reports, page):
+    outcomes = {b: read(Path(reports) / f"{b}.xml") for b in BACKENDS}
+    passed = [sum(o == "passed" for o in outcomes[b].values()) for b in BACKENDS]
+    packages = ("keras", "jax", "tensorflow", "torch")
+    lines = [
+        "# Features by backend",
+        "",
+        "Written by `make features` from the tests that ran, with "
+        + ", ".join(f"{package} {version(package)}" for package in packages)
+        + ": "
+        + ", ".join(
+            f"{n} passed on {b}" for n, b in zip(passed, BACKENDS.values(), strict=True)
+        )
+        + ".",
+        "",
+        f"| feature | {' | '.join(BACKENDS.values())} | limits |",
+        f"| --- | {' | '.join('---' for _ in BACKENDS)} | --- |",
+    ]
+    for feature, prefixes, limits in FEATURES:
+        cells = " | ".join(cell(outcomes[b], prefixes) for b in BACKENDS)
+        lines.append(f"| {feature} | {cells} | {limits} |")
+    Path(page).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

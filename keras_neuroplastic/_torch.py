@@ -1,0 +1,94 @@
+"""The step of the PyTorch backend, which runs one operation at a time.
+
+There are three ways. A variable on the CPU is stepped in place (`_torch_cpu.py`); many
+small variables of one shape follow the rules as the rows of one matrix; and the rest
+follow them one by one, among them all that `torch.compile` sees, for it fuses them by
+itself. `tests/test_torch.py` holds the ways together, step by step.
+"""
+
+from collections import defaultdict
+from functools import partial
+
+import torch
+from keras import ops
+
+from keras_neuroplastic import _torch_cpu
+
+try:
+    from keras.src.backend.common.stateless_scope import in_stateless_scope
+except ImportError:  # no public name tells: never write in place then
+
+    def in_stateless_scope():
+        return True
+
+
+# So many variables of one shape, with at most so many elements each, are cheaper
+# copied into one matrix than stepped one by one.
+FEWEST_ROWS = 4
+SMALL = 2**13
+MATRIX = 2**17  # elements that still fit the cache
+
+
+def choose_step(optimizer, otherwise):
+    """`step` where variables may be written over, or else what is given."""
+    if in_stateless_scope() or torch.compiler.is_compiling():
+        return otherwise
+    return partial(step, optimizer)
+
+
+@torch.no_grad()
+def step(optimizer, gradients, variables, learning_rate):
+    """Moves Keras variables and their slots as `optimizer.update_step` would."""
+    groups = defaultdict(list)
+    for gradient, variable in zip(gradients, variables, strict=True):
+        index = optimizer._get_variable_index(variable)
+        theta = variable._value
+        kind = theta.shape, theta.dtype, theta.device, optimizer._decayed[index]
+        key = kind if theta.numel() <= SMALL else index
+        groups[key].append((index, gradient, theta, variable))
+
+    in_place = _torch_cpu.Step(optimizer, float(ops.convert_to_tensor(learning_rate)))
+    for group in groups.values():
+        if len(group) >= FEWEST_ROWS:
+            rows = MATRIX // max(group[0][2].numel(), 1)
+            for start in range(0, len(group), rows):
+                step_rows(optimizer, group[start : start + rows], learning_rate)
+            continue
+        for index, gradient, theta, variable in group:
+            if theta.device.type == "cpu" and theta.is_contiguous():
+                traces = tensors(optimizer._slots(index))
+                in_place.variable(gradient, theta, traces, optimizer._decayed[index])
+            else:
+                optimizer.update_step(gradient, variable, learning_rate)
+    in_place.forget_large_scratch()
+
+
+def tensors(slots):
+    # Not `value`: it asks for scopes, none of which a step in place may be in, and of
+    # many small variables that would be a third of the time.
+    return {name: slot._value for name, slot in slots.items()}
+
+
+def step_rows(optimizer, group, learning_rate):
+    """Steps variables of one shape as the rows of one matrix."""
+    indices, gradients, thetas, _ = zip(*group, strict=True)
+    shape = len(group), thetas[0].numel()
+    slots = [tensors(optimizer._slots(index)) for index in indices]
+    traces = {name: [slot[name] for slot in slots] for name in slots[0]}
+
+    def matrix(members):
+        return torch.stack(members).view(shape)
+
+    new_theta, new = optimizer.moved(
+        matrix(gradients),
+        matrix(thetas),
+        {name: matrix(members) for name, members in traces.items()},
+        learning_rate,
+        optimizer._decayed[indices[0]],
+        axis=1,
+    )
+    copies = [(thetas, new_theta), *((traces[name], new[name]) for name in traces)]
+    for members, values in copies:
+        torch._foreach_copy_(
+            members, values.view(len(group), *thetas[0].shape).unbind()
+        )

@@ -1,0 +1,224 @@
+"""The rules once more, in place, for one PyTorch variable on the CPU.
+
+Each operation of `rules.py` streams a whole variable through memory. Here the variable
+is cut into blocks that stay in the cache, which three sweeps pass: traces and their
+sums; update and its norm; move. The few numbers of a variable are Python floats.
+Scratch memory is a copy of the largest variable and one block.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from keras_neuroplastic import rules
+
+# Elements in a block: what a sweep touches of it stays in the cache, and its
+# operations are worth their call.
+BLOCK = 2**18
+# While the mean of |g| is in here, squares can be summed as they are: none overflows,
+# in however large a variable, and none that matters vanishes.
+SAFE_MEAN = (1e-8, 1e6)
+LARGEST = {getattr(torch, name): value for name, value in rules.LARGEST.items()}
+# As many steps of Adam as make its bias corrections vanish.
+FOREVER = torch.tensor(float("inf"))
+
+
+@dataclass
+class Block:
+    """A part of one variable, or the whole of it; `update` and `work` are scratch."""
+
+    g: torch.Tensor
+    theta: torch.Tensor
+    traces: dict
+    update: torch.Tensor
+    work: torch.Tensor
+
+
+class Step:
+    """A step of the variables of one optimizer, one after another."""
+
+    def __init__(self, optimizer, learning_rate):
+        self.rule = optimizer
+        self.learning_rate = learning_rate
+        self.scale = float(optimizer.current_scale("float64"))
+        self.scratch = optimizer.__dict__.setdefault("_scratch", {})
+
+    def variable(self, gradient, theta, traces, decayed):
+        """Moves `theta` and `traces`."""
+        if self.rule.skip_nonfinite and not torch.isfinite(gradient).all():
+            return
+        dtype = torch.float64 if theta.dtype == torch.float64 else torch.float32
+        g = gradient if gradient.dtype == dtype else gradient.to(dtype)
+        size = max(theta.numel(), 1)
+        blocks = self.blocks(g, theta, traces)
+        sums = [self.trace(block) for block in blocks]
+        means = {
+            name: min(sum(s[name] for s in sums) / size, LARGEST[dtype])
+            for name in sums[0]
+        }
+        unit, base = self.scales(means)
+        squares = sum(self.direct(block, means, unit, base) for block in blocks)
+        factor = unit * base * self.stabilize(squares**0.5 * unit * base, size)
+        for block in blocks:
+            self.move(block, factor, decayed)
+
+    def scales(self, means):
+        """What h = g / unit and α / base are in units of; 1 saves a division.
+
+        In these units the weight of the memory signal is 1, and no square overflows.
+        """
+        unit = base = 1.0
+        if not SAFE_MEAN[0] < means["gradient"] < SAFE_MEAN[1]:
+            unit = means["gradient"] + self.rule.epsilon
+        if "memory" in means and self.rule.per_parameter:
+            weight = self.rule.memory_weight / (means["memory"] + self.rule.epsilon)
+            if 1e-3 < weight < 1e9:
+                base = weight
+        return unit, base
+
+    def blocks(self, g, theta, traces):
+        update = self.take("update", theta, g.dtype)
+        if theta.numel() <= BLOCK:
+            work = self.take("work", theta, g.dtype)
+            return [Block(g, theta, traces, update, work)]
+        work = self.take("work", theta.view(-1)[:BLOCK], g.dtype)
+        parts = g, theta, update, *traces.values()
+        return [
+            Block(g, theta, dict(zip(traces, slots, strict=True)), u, work[: len(u)])
+            for g, theta, u, *slots in zip(
+                *(part.reshape(-1).split(BLOCK) for part in parts), strict=True
+            )
+        ]
+
+    def take(self, name, like, dtype):
+        """Scratch memory in the shape of `like`, which every step uses again."""
+        held = self.scratch.get((name, dtype))
+        if held is None or held.numel() < like.numel():
+            self.scratch[name, dtype] = held = None  # so that never two are there
+            held = torch.empty(max(like.numel(), BLOCK), dtype=dtype)
+            self.scratch[name, dtype] = held
+        return held.as_strided(like.shape, like.stride())
+
+    def forget_large_scratch(self):
+        for key, held in list(self.scratch.items()):
+            if held.numel() > BLOCK:
+                del self.scratch[key]
+
+    def trace(self, block):
+        """The first sweep: moves the traces; the sum of each signal.
+
+        Leaves |m| / (√v + ε) in `update`.
+        """
+        magnitude = torch.abs(block.g, out=block.work)
+        sums = {"gradient": magnitude.sum().item()}
+        if "activity" in block.traces:
+            a = block.traces["activity"]
+            a.lerp_(magnitude, 1 - self.rule.activity_decay)
+            sums["activity"] = a.sum().item()
+        if "momentum" in block.traces:
+            # While this holds, no square overflows.
+            memory = fused_memory if sums["gradient"] < 1e18 else unfused_memory
+            memory(block, self.rule)
+            sums["memory"] = block.update.abs_().sum().item()
+        return sums
+
+    def direct(self, block, means, unit, base):
+        """The second sweep: leaves u / (unit base) in `update`; its sum of squares."""
+        rule = self.rule
+        h = block.g if unit == 1.0 else block.g / unit
+        if rule.per_parameter:
+            u = self.plasticity(block, h, means, unit, base).mul_(h)
+        else:
+            u = torch.mul(h, self.mean_plasticity(means), out=block.update)
+        u = u.view(-1)
+        return torch.dot(u, u).item()
+
+    def plasticity(self, block, h, means, unit, base):
+        """α / base, in `update`."""
+        rule, alpha = self.rule, block.update
+        limits = rule.min_alpha / base, rule.max_alpha / base
+        normal = {name: 1 / (mean + rule.epsilon) for name, mean in means.items()}
+        of_gradient = normal["gradient"] * unit / base  # times |h|: N(|g|) / base
+        magnitude = torch.abs(h, out=block.work)
+        if "memory" not in means:
+            torch.mul(magnitude, rule.gradient_weight * of_gradient, out=alpha)
+        else:
+            of_memory = rule.memory_weight * normal["memory"] / base
+            if of_memory != 1.0:
+                alpha.mul_(of_memory)
+            alpha.add_(magnitude, alpha=rule.gradient_weight * of_gradient)
+        if "activity" in means:
+            of_activity = rule.activity_weight * normal["activity"] / base
+            alpha.add_(block.traces["activity"], alpha=of_activity)
+        alpha.clamp_(*limits)
+        if self.scale != 1:
+            alpha_gradient = magnitude.mul_(of_gradient).clamp_(*limits)
+            alpha.sub_(alpha_gradient).mul_(self.scale).add_(alpha_gradient)
+        return alpha
+
+    def mean_plasticity(self, means):
+        """The one α of the variable, for `per_parameter=False`."""
+        rule = self.rule
+        signals = {name: mean / (mean + rule.epsilon) for name, mean in means.items()}
+        weighted = sum(
+            getattr(rule, f"{name}_weight") * x for name, x in signals.items()
+        )
+        alpha = clip(weighted, rule.min_alpha, rule.max_alpha)
+        alpha_gradient = clip(signals["gradient"], rule.min_alpha, rule.max_alpha)
+        return alpha_gradient + self.scale * (alpha - alpha_gradient)
+
+    def stabilize(self, norm, size):
+        """The factor that makes the stabilised update of one with such a norm."""
+        rule = self.rule
+        factor = 1.0
+        if rule.max_update_norm is not None and norm > rule.max_update_norm:
+            factor = rule.max_update_norm / (norm + rule.epsilon)
+        if rule.adaptation_rate:
+            norm *= factor
+            rms = (norm * norm / size + rule.epsilon) ** 0.5
+            gain = 1 + rule.adaptation_rate * (rule.target_rms - rms)
+            factor *= clip(gain, 0.5, 1.5)
+        return factor
+
+    def move(self, block, factor, decayed):
+        """The third sweep: θ <- θ - η factor update - η λ θ."""
+        theta, update = block.theta, block.update
+        if decayed:
+            update.mul_(factor).add_(theta, alpha=self.rule.weight_decay)
+            theta.sub_(update, alpha=self.learning_rate)
+        else:
+            theta.sub_(update, alpha=self.learning_rate * factor)
+
+
+def clip(x, low, high):
+    """A NaN stays one."""
+    return min(max(x, low), high)
+
+
+def fused_memory(block, rule):
+    """Moves m and v and leaves m / (√v + ε), by PyTorch's own kernel for Adam."""
+    torch._fused_adam_(
+        [block.update.zero_()],
+        [block.g],
+        [block.traces["momentum"]],
+        [block.traces["variance"]],
+        [],
+        [FOREVER],
+        lr=-1.0,
+        beta1=rule.beta_1,
+        beta2=rule.beta_2,
+        weight_decay=0.0,
+        eps=rule.epsilon,
+        amsgrad=False,
+        maximize=False,
+    )
+
+
+def unfused_memory(block, rule):
+    """The same for gradients of any size, whose squares may overflow."""
+    g, m, v = block.g, block.traces["momentum"], block.traces["variance"]
+    m.mul_(rule.beta_1).add_(g, alpha=1 - rule.beta_1)
+    v.mul_(rule.beta_2).addcmul_(g, g, value=1 - rule.beta_2)
+    v.clamp_max_(LARGEST[v.dtype])
+    root = torch.sqrt(v, out=block.update).add_(rule.epsilon)
+    torch.div(m, root, out=block.update)

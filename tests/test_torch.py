@@ -1,0 +1,161 @@
+"""The in-place step of the PyTorch backend does what the rules do."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from test_twin import OPTIONS
+
+from keras_neuroplastic import NeuroPlastic
+
+if keras.backend.backend() != "torch":
+    pytest.skip("the PyTorch backend only", allow_module_level=True)
+import torch
+
+from keras_neuroplastic import _torch, _torch_cpu
+
+# Alone and in blocks, or packed; three of one shape; no element, and no dimension.
+SHAPES = [(5, 7), (40,), (3,), (3,), (3,), (2, 2, 2), (1,), (), (0, 4)]
+CASES = {name: {**common, **own} for name, (common, own, _) in OPTIONS.items()} | {
+    "skipping": {"skip_nonfinite": True},
+    "skipping, decay": {"skip_nonfinite": True, "weight_decay": 0.3},
+}
+
+
+class ByTheRules(NeuroPlastic):
+    """A subclass with a rule of its own, which happens to be the same."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        super().update_step(gradient, variable, learning_rate)
+
+
+def numbers(dtype, steps=6, largest=1.0, nonfinite=False):
+    rng = np.random.default_rng(5)
+    initial = [rng.normal(size=shape) for shape in SHAPES]
+    gradients = []
+    for step in range(steps):
+        gradients.append([largest * rng.normal(size=shape) for shape in SHAPES])
+        if nonfinite:
+            gradients[-1][step % 4].flat[step % 3] = [np.nan, np.inf][step % 2]
+    as_tensors = [[ops.convert_to_tensor(g, dtype) for g in gs] for gs in gradients]
+    return initial, as_tensors
+
+
+def run(optimizer, dtype, initial, gradients):
+    """Values of variables and slots after each step, one list a step."""
+    variables = [keras.Variable(x, dtype=dtype) for x in initial]
+    states = []
+    for grads in gradients:
+        optimizer.apply(grads, variables)
+        state = variables + optimizer.variables
+        states.append([np.array(v.numpy(), "float64") for v in state])
+    return states
+
+
+def deviation(got, want):
+    """The worst error of a step, relative to the largest element of its variable."""
+    worst = 0.0
+    for got_state, want_state in zip(got, want, strict=True):
+        for a, b in zip(got_state, want_state, strict=True):
+            assert np.all(np.isfinite(b))
+            error = np.max(np.abs(a - b), initial=0.0)
+            worst = np.maximum(worst, error / max(np.max(np.abs(b), initial=0), 1e-99))
+    return worst
+
+
+@pytest.fixture(params=["in blocks", "alone", "as rows"])
+def way(request, monkeypatch):
+    """Which way variables are stepped."""
+    monkeypatch.setattr(_torch_cpu, "BLOCK", 6 if request.param == "in blocks" else 99)
+    monkeypatch.setattr(_torch, "FEWEST_ROWS", 1 if request.param == "as rows" else 99)
+    monkeypatch.setattr(_torch, "MATRIX", 50)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_step(case, way, float64):
+    inputs = numbers("float64", nonfinite=case.startswith("skipping"))
+    got, want = (
+        run(optimizer(**CASES[case]), "float64", *inputs)
+        for optimizer in (NeuroPlastic, ByTheRules)
+    )
+    assert deviation(got, want) < 1e-14
+
+
+@pytest.mark.parametrize("wrong", ["trace", "direct", "stabilize"])
+def test_a_wrong_part_is_noticed(wrong, monkeypatch, float64):
+    right = getattr(_torch_cpu.Step, wrong)
+
+    def off_by_a_millionth(*args):
+        result = right(*args)
+        if isinstance(result, dict):
+            return {name: value * (1 + 1e-6) for name, value in result.items()}
+        return result * (1 + 1e-6)
+
+    inputs = numbers("float64")
+    want = run(ByTheRules(), "float64", *inputs)
+    monkeypatch.setattr(_torch_cpu.Step, wrong, off_by_a_millionth)
+    assert deviation(run(NeuroPlastic(), "float64", *inputs), want) > 1e-9
+
+
+@pytest.mark.parametrize("largest", [1e-30, 1.0, 1e30])
+def test_float32_of_any_magnitude(largest, way):
+    inputs = numbers("float32", largest=largest)
+    got, want = (run(o(), "float32", *inputs) for o in (NeuroPlastic, ByTheRules))
+    assert deviation(got, want) < 1e-6
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_16_bits(dtype, way):
+    inputs = numbers(dtype, steps=3)
+    got, want = (
+        run(o(weight_decay=0.1), dtype, *inputs) for o in (NeuroPlastic, ByTheRules)
+    )
+    # One rounding of a weight may fall the other way, once a step.
+    assert deviation(got, want) < 3 * {"bfloat16": 2**-8, "float16": 2**-11}[dtype]
+    slots = slice(len(SHAPES), None)
+    assert deviation([s[slots] for s in got], [s[slots] for s in want]) < 1e-6
+
+
+@pytest.mark.parametrize("size", [5, 300])
+def test_variables_and_gradients_in_other_memory_orders(size, monkeypatch):
+    monkeypatch.setattr(_torch_cpu, "BLOCK", 256)
+
+    def transposed(seed):
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randn(3, size, generator=generator).T
+
+    values = []
+    for optimizer in (NeuroPlastic(), ByTheRules()):
+        variable = keras.Variable(torch.nn.Parameter(transposed(1)))
+        assert not variable.value.is_contiguous()
+        for step in range(3):
+            optimizer.apply([transposed(step)], [variable])
+        values.append([[variable.numpy()]])
+    assert deviation(*values) < 1e-6
+
+
+def test_gradients_and_stateless_values_are_left_alone():
+    variable = keras.Variable(np.ones(3, "float32"))
+    gradient = torch.tensor([1.0, -2.0, 3.0])
+    optimizer = NeuroPlastic()
+    optimizer.build([variable])
+    given = [[v.value.clone() for v in vs] for vs in ([variable], optimizer.variables)]
+    kept = [[v.clone() for v in vs] for vs in given]
+    stateless, _ = optimizer.stateless_apply(given[1], [gradient], given[0])
+    for before, after in zip(kept, given, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert np.all(variable.numpy() == 1)
+
+    optimizer.apply([gradient])
+    assert torch.equal(gradient, torch.tensor([1.0, -2.0, 3.0]))
+    torch.testing.assert_close(variable.value, stateless[0])
+
+
+def test_a_rule_of_a_subclass_is_followed():
+    class Still(NeuroPlastic):
+        def update_step(self, gradient, variable, learning_rate):
+            pass
+
+    variable = keras.Variable(np.ones(3, "float32"))
+    Still().apply([torch.ones(3)], [variable])
+    assert np.all(variable.numpy() == 1)
