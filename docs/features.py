@@ -4,7 +4,7 @@
 
 runs the tests of every backend, each with a report in build/, and then this. A cell is
 "yes" where tests of the feature passed and none failed, "–" where none applies, "NO"
-where one failed.
+where one failed. A name that no test begins with is an error.
 """
 
 import sys
@@ -129,6 +129,7 @@ FEATURES = [
         "",
     ),
     ("`tf.Variable`", ["test_composition.test_tensorflow_variables"], ""),
+    ("Skipping of gradients that are not finite", ["test_twin.test_skip_nonfinite"], ""),
     (
         "Data parallel",
         [
@@ -166,8 +167,18 @@ def cell(outcomes, prefixes):
     return "yes" if "passed" in found else "–"
 
 
+def check(outcomes):
+    """Exits with a message if a row names a test that does not exist."""
+    names = {name for of_backend in outcomes.values() for name in of_backend}
+    prefixes = {p for _, of_feature, _ in FEATURES for p in of_feature}
+    unknown = [p for p in sorted(prefixes) if not any(n.startswith(p) for n in names)]
+    if unknown:
+        sys.exit(f"No test is named {', '.join(unknown)}. Mend the rows of {__file__}.")
+
+
 def main(reports, page):
     outcomes = {b: read(Path(reports) / f"{b}.xml") for b in BACKENDS}
+    check(outcomes)
     passed = [sum(o == "passed" for o in outcomes[b].values()) for b in BACKENDS]
     packages = ("keras", "jax", "tensorflow", "torch")
     lines = [

@@ -25,7 +25,10 @@ def load(name, evaluate_on="test", limit=None):
     try:
         builder = tfds.builder(name)
         if not builder.is_prepared():
-            print(f"{name!r} is not in {builder.data_dir}; trying to download it.")
+            print(
+                f"{name!r} is not in {builder.data_dir}; trying to download it. "
+                "Without a network this takes some minutes to fail."
+            )
         builder.download_and_prepare()
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
