@@ -1,10 +1,10 @@
 """What a measurement ran on, and how much memory it took."""
 
 import datetime
-import importlib.metadata
 import json
 import os
 import platform
+import sys
 from pathlib import Path
 
 PACKAGES = ("keras", "jax", "tensorflow", "torch", "optax", "numpy")
@@ -17,7 +17,11 @@ def described():
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in PACKAGES if version(name)},
+        "versions": {
+            name: sys.modules[name].__version__
+            for name in PACKAGES
+            if name in sys.modules
+        },
     }
 
 
@@ -28,13 +32,6 @@ def processor():
         return platform.processor()
     names = [line.split(":")[1].strip() for line in lines if "model name" in line]
     return names[0] if names else platform.machine()
-
-
-def version(package):
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def peak_extra_bytes(run):

@@ -1,6 +1,6 @@
 """Tables in Markdown, and a picture, from the results of the other benchmarks.
 
-    python -m benchmarks.report benchmarks/results/*.jsonl --figure docs/step.svg
+    python -m benchmarks.report benchmarks/measured/*.jsonl --figure docs/step.svg
 
 Of several results for one backend and parameter set the last one counts.
 """
