@@ -129,7 +129,7 @@ FEATURES = [
         "",
     ),
     ("`tf.Variable`", ["test_composition.test_tensorflow_variables"], ""),
-    ("Skipping of gradients that are not finite", ["test_twin.test_skip_nonfinite"], ""),
+    ("Skipping of non-finite gradients", ["test_twin.test_skip_nonfinite"], ""),
     (
         "Data parallel",
         [

@@ -22,6 +22,8 @@ ROOT = Path(__file__).parent.parent
 BACKEND = keras.backend.backend()
 STUDIES = ["mnist", "fashion_mnist", "low_data", "noisy_labels"]
 RESNETS = ["cifar10_resnet18", "transfer_resnet18"]
+# What does not depend on the backend is tried where nothing has to be compiled first.
+once = pytest.mark.skipif(BACKEND != "torch", reason="the same on every backend")
 SCRIPTS = [*STUDIES, *RESNETS, "report", f"custom_loop_{BACKEND}"]
 
 
@@ -79,6 +81,7 @@ def test_mnist_learns_and_is_reported(capsys):
     assert Path("figures/mnist-1.png").read_bytes().startswith(b"\x89PNG")
 
 
+@once
 def test_mnist_convnet():
     [record] = run("mnist", "--model", "convnet", "--optimizer", "neuroplastic-default")
     assert record["metrics"]["val_accuracy"][-1] > 0.3
@@ -89,6 +92,13 @@ def test_fashion_mnist():
     assert record["metrics"]["val_accuracy"][-1] > 0.2
 
 
+def test_low_data():
+    arguments = "--fraction", "0.25", "--epochs", "1", "--optimizer", "neuroplastic"
+    [record] = run("low_data", *arguments)
+    assert len(np.load(Path("results", "smoke", record["notes"]["subset"]))) == 256
+
+
+@once
 def test_low_data_gives_every_optimizer_the_same_subset():
     arguments = "--fraction", "0.25", "1", "--epochs", "1"
     records = run("low_data", *arguments, "--optimizer", "neuroplastic", "sgd")

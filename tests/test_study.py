@@ -21,6 +21,10 @@ from examples.harness import data, results, study
 from examples.harness.optimizers import LEARNING_RATES, OPTIMIZERS, TUNING_FACTORS
 
 ROOT = Path(__file__).parent.parent
+# What does not depend on the backend is tried where nothing has to be compiled first.
+once = pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="the same on every backend"
+)
 RANDOM = np.random.default_rng(0)
 X, X_TEST = RANDOM.normal(size=(2, 96, 4)).astype("float32")
 Y, Y_TEST = ((x.sum(axis=1) > 0).astype("int32") for x in (X, X_TEST))
@@ -103,6 +107,7 @@ def test_a_seed_gives_the_same_numbers_twice(tmp_path):
     assert course(one) != course(other)
 
 
+@once
 def test_finished_runs_are_skipped(tmp_path):
     path = tmp_path / "toy.jsonl"
     run_study(path)
@@ -112,7 +117,9 @@ def test_finished_runs_are_skipped(tmp_path):
     assert [record["config"]["seed"] for record in records] == [41, 42]
 
 
-@pytest.mark.parametrize("optimizer", ["neuroplastic", "adam"])
+@pytest.mark.parametrize(
+    "optimizer", ["neuroplastic", pytest.param("adam", marks=once)]
+)
 def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     optimizer, tmp_path, capsys
 ):
@@ -126,6 +133,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     assert course(cut) == course(whole)
 
 
+@once
 def test_a_stop_between_weights_and_progress_does_no_harm(tmp_path, monkeypatch):
     """The moment at which BackupAndRestore would lose count."""
     replace = os.replace
@@ -144,6 +152,7 @@ def test_a_stop_between_weights_and_progress_does_no_harm(tmp_path, monkeypatch)
     assert course(cut) == course(whole)
 
 
+@once
 def test_a_diverged_run_is_shown_as_such(tmp_path):
     arguments = "--optimizer", "sgd", "--learning-rate", "100"
     train = make_train(scale=1e18)
@@ -153,6 +162,7 @@ def test_a_diverged_run_is_shown_as_such(tmp_path):
     assert "NaN" not in (tmp_path / "toy.jsonl").read_text()
 
 
+@once
 def test_tuning_gives_everyone_the_same_trials_off_the_test_set(tmp_path):
     optimizers = ["gradient-only", "adam"]
     records = run_study(
@@ -170,6 +180,7 @@ def test_tuning_gives_everyone_the_same_trials_off_the_test_set(tmp_path):
         assert final["config"]["seed"] not in {r["config"]["seed"] for r in trials}
 
 
+@once
 def test_a_run_of_another_process_is_left_to_it(tmp_path, capsys):
     path = tmp_path / "toy.jsonl"
     run_study(path, "--seeds", "1")
@@ -263,6 +274,7 @@ def start_writer(path, *arguments, **options):
     return subprocess.Popen(command, cwd=ROOT, **options)
 
 
+@once
 def test_two_processes_lose_nothing(tmp_path):
     path, count = tmp_path / "r.jsonl", 60
     writers = [start_writer(path, name, count) for name in "ab"]
@@ -274,6 +286,7 @@ def test_two_processes_lose_nothing(tmp_path):
         assert mine == list(range(count))
 
 
+@once
 def test_a_full_disk_leaves_whole_lines(tmp_path):
     pytest.importorskip("resource", reason="needs limits on file sizes")
     path = tmp_path / "r.jsonl"
