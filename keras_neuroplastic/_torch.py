@@ -10,7 +10,6 @@ from collections import defaultdict
 from functools import partial
 
 import torch
-from keras import ops
 
 from keras_neuroplastic import _torch_cpu
 
@@ -47,7 +46,7 @@ def step(optimizer, gradients, variables, learning_rate):
         key = kind if theta.numel() <= SMALL else index
         groups[key].append((index, gradient, theta, variable))
 
-    in_place = _torch_cpu.Step(optimizer, float(ops.convert_to_tensor(learning_rate)))
+    in_place = None  # only for the CPU: it reads numbers, for which a GPU would wait
     for group in groups.values():
         if len(group) >= FEWEST_ROWS:
             rows = MATRIX // max(group[0][2].numel(), 1)
@@ -56,11 +55,13 @@ def step(optimizer, gradients, variables, learning_rate):
             continue
         for index, gradient, theta, variable in group:
             if theta.device.type == "cpu" and theta.is_contiguous():
+                in_place = in_place or _torch_cpu.Step(optimizer, learning_rate)
                 traces = tensors(optimizer._slots(index))
                 in_place.variable(gradient, theta, traces, optimizer._decayed[index])
             else:
                 optimizer.update_step(gradient, variable, learning_rate)
-    in_place.forget_large_scratch()
+    if in_place:
+        in_place.forget_large_scratch()
 
 
 def tensors(slots):

@@ -3,12 +3,14 @@
 Each operation of `rules.py` streams a whole variable through memory. Here the variable
 is cut into blocks that stay in the cache, which three sweeps pass: traces and their
 sums; update and its norm; move. The few numbers of a variable are Python floats.
-Scratch memory is a copy of the largest variable and one block.
+Scratch memory is a copy of the largest variable, one more for 16-bit gradients, and one
+block.
 """
 
 from dataclasses import dataclass
 
 import torch
+from keras import ops
 
 from keras_neuroplastic import rules
 
@@ -39,7 +41,7 @@ class Step:
 
     def __init__(self, optimizer, learning_rate):
         self.rule = optimizer
-        self.learning_rate = learning_rate
+        self.learning_rate = float(ops.convert_to_tensor(learning_rate))
         self.scale = float(optimizer.current_scale("float64"))
         self.scratch = optimizer.__dict__.setdefault("_scratch", {})
 
