@@ -74,7 +74,7 @@ def main(argv=None):
         __doc__,
         epochs=10,
         batch_size=128,
-        seconds_per_epoch=1200,
+        seconds_per_epoch=2700,
         smoke_limit=64,
         argv=argv,
         weights={
