@@ -4,6 +4,10 @@ import json
 
 import numpy as np
 import pytest
+
+pytest.importorskip("scipy", reason="needs the extra `examples`")
+pytest.importorskip("tqdm", reason="needs the extra `examples`")
+
 from scipy import stats
 
 from examples import report
