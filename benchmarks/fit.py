@@ -14,6 +14,7 @@ from pathlib import Path
 import keras
 
 from benchmarks.machine import append, described
+from benchmarks.report import ratios
 from examples import mnist
 from examples.harness import data
 from keras_neuroplastic import NeuroPlastic
@@ -68,8 +69,7 @@ def main():
                 "seconds": seconds,
             },
         )
-        pairs = zip(seconds["NeuroPlastic"], seconds["Adam"], strict=True)
-        ratio = statistics.median(ours / adam for ours, adam in pairs)
+        ratio, *_ = ratios(seconds["NeuroPlastic"], seconds["Adam"])
         ms = {k: round(1e3 * statistics.median(v)) for k, v in seconds.items()}
         print(f"{keras.backend.backend()}, {name}: {ms} ms, ratio {ratio:.3f}")
 

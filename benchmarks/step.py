@@ -19,6 +19,7 @@ import keras
 from benchmarks import contestants
 from benchmarks.machine import append, described, peak_extra_bytes
 from benchmarks.parameter_sets import PARAMETER_SETS
+from benchmarks.report import ratios
 
 SAMPLE_S = 0.05  # a sample repeats its step until it takes about so long
 
@@ -87,8 +88,7 @@ def main():
         adam = measured["Adam"]["seconds"]
         print(f"\n{keras.backend.backend()}, {set_name}: ms a step, ratio to Adam")
         for name, entry in measured.items():
-            pairs = zip(entry["seconds"], adam, strict=True)
-            ratio = statistics.median(s / a for s, a in pairs)
+            ratio, *_ = ratios(entry["seconds"], adam)
             ms = 1e3 * statistics.median(entry["seconds"])
             print(f"{name:24}{ms:9.2f}{ratio:8.2f}", flush=True)
 

@@ -3,36 +3,14 @@
 python -m examples.custom_loop_torch
 """
 
-import argparse
 import os
 
 os.environ["KERAS_BACKEND"] = "torch"  # before the import of keras
 
-import keras
 import torch
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
+from examples.custom_loop import BATCH_SIZE, load_data, make_model, run
 from keras_neuroplastic import NeuroPlastic
-
-BATCH_SIZE = 64
-
-
-def make_model():
-    return keras.Sequential(
-        [
-            keras.Input((64,)),
-            keras.layers.Dense(128, activation="relu"),
-            keras.layers.Dropout(0.1),
-            keras.layers.Dense(10),
-        ]
-    )
-
-
-def load_data():
-    images, labels = load_digits(return_X_y=True)
-    images = (images / 8 - 1).astype("float32")
-    return train_test_split(images, labels, test_size=0.25, random_state=0)
 
 
 def train(epochs):
@@ -60,13 +38,7 @@ def train(epochs):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--epochs", type=int, default=20, help="default: 20")
-    parser.add_argument("--seed", type=int, default=41, help="default: 41")
-    parser.add_argument("--smoke", action="store_true", help="two epochs only")
-    args = parser.parse_args(argv)
-    keras.utils.set_random_seed(args.seed)
-    return train(2 if args.smoke else args.epochs)
+    return run(train, __doc__, argv)
 
 
 if __name__ == "__main__":

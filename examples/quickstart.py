@@ -51,7 +51,7 @@ def make_model():
     )
 
 
-def train(make_optimizer, seed, epochs, train_data, test_data, on_epoch):
+def train(make_optimizer, seed, epochs, train_data, test_data, callbacks):
     """The test accuracy after each epoch."""
     keras.utils.set_random_seed(seed)
     model = make_model()
@@ -65,7 +65,7 @@ def train(make_optimizer, seed, epochs, train_data, test_data, on_epoch):
         batch_size=64,
         epochs=epochs,
         validation_data=test_data,
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=on_epoch)],
+        callbacks=callbacks,
         verbose=0,
     )
     return history.history["val_accuracy"]
@@ -93,23 +93,14 @@ def main():
     parser.add_argument("--plot", default="quickstart.png", help="file to save to")
     args = parser.parse_args()
 
-    train_data, test_data = load_data()
+    digits = load_data()
     total = len(OPTIMIZERS) * len(args.seeds) * args.epochs
     print(f"{total} epochs on the {keras.backend.backend()} backend")
     progress = keras.utils.Progbar(total, unit_name="epoch")
+    count = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: progress.add(1))
     accuracies = {}
-    for name, make_optimizer in OPTIMIZERS.items():
-        runs = [
-            train(
-                make_optimizer,
-                seed,
-                args.epochs,
-                train_data,
-                test_data,
-                lambda epoch, logs: progress.add(1),
-            )
-            for seed in args.seeds
-        ]
+    for name, make in OPTIMIZERS.items():
+        runs = [train(make, seed, args.epochs, *digits, [count]) for seed in args.seeds]
         accuracies[name] = np.array(runs)
 
     print(f"\n{'test accuracy (%)':<20}{'mean':>8}{'lowest':>8}{'highest':>8}")

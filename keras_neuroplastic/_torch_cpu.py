@@ -49,7 +49,7 @@ class Step:
         """Moves `theta` and `traces`."""
         if self.rule.skip_nonfinite and not torch.isfinite(gradient).all():
             return
-        dtype = torch.float64 if theta.dtype == torch.float64 else torch.float32
+        dtype = getattr(torch, rules.step_dtype(theta.dtype))
         g = gradient if gradient.dtype == dtype else gradient.to(dtype)
         size = max(theta.numel(), 1)
         blocks = self.blocks(g, theta, traces)
