@@ -22,8 +22,8 @@ demo: .venv/demo
 	KERAS_BACKEND=jax .venv/bin/python -m examples.quickstart
 
 # Many tests compile the same small programs: JAX keeps them, for other processes too.
-test-jax test-oldest: export JAX_COMPILATION_CACHE_DIR = $(CURDIR)/build/jax
-test-jax test-oldest: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS = 0
+export JAX_COMPILATION_CACHE_DIR = $(CURDIR)/build/jax
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS = 0
 
 test: test-jax test-tensorflow test-tensorflow-jit test-torch
 

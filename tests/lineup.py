@@ -65,6 +65,37 @@ def tensors(*arrays, dtype="float32"):
     return [keras.ops.convert_to_tensor(array, dtype) for array in arrays]
 
 
+def stepper(optimizer, variables, dtype="float32"):
+    """A function that makes one step, as `fit` does: compiled where that traces.
+
+    It takes the gradients as arrays, and makes tensors of the `dtype` of them.
+    """
+    optimizer.build(variables)
+    backend = keras.backend.backend()
+    if backend == "torch":
+        return lambda grads: optimizer.apply(tensors(*grads, dtype=dtype), variables)
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        graph = tf.function(lambda grads: optimizer.apply(grads, variables))
+        return lambda grads: graph(tensors(*grads, dtype=dtype))
+    import jax
+
+    compiled = jax.jit(optimizer.stateless_apply)
+
+    def step(grads):
+        values, state = compiled(
+            [v.value for v in optimizer.variables],
+            tensors(*grads, dtype=dtype),
+            [v.value for v in variables],
+        )
+        targets = [*variables, *optimizer.variables]
+        for variable, x in zip(targets, [*values, *state], strict=True):
+            variable.assign(x)
+
+    return step
+
+
 def assert_weights(got, want, initial, error, resolution=2**-21):
     """`got` is `want` within `error` of the distance moved since `initial`.
 

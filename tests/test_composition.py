@@ -8,7 +8,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from lineup import LINEUP, AdamReference, assert_weights, tensors, value
+from lineup import LINEUP, AdamReference, assert_weights, stepper, tensors, value
 
 from keras_neuroplastic import NeuroPlastic
 
@@ -34,28 +34,6 @@ needs_multi_optimizer = pytest.mark.skipif(
 @pytest.fixture(params=LINEUP)
 def entry(request):
     return LINEUP[request.param]
-
-
-def stepper(optimizer, variables):
-    """A function that makes one step as `fit` does, stateless and compiled on JAX."""
-    if BACKEND != "jax":
-        return lambda gradients: optimizer.apply(tensors(*gradients), variables)
-    import jax
-
-    optimizer.build(variables)
-    compiled = jax.jit(optimizer.stateless_apply)
-
-    def step(gradients):
-        values, state = compiled(
-            [v.value for v in optimizer.variables],
-            tensors(*gradients),
-            [v.value for v in variables],
-        )
-        targets = [*variables, *optimizer.variables]
-        for variable, x in zip(targets, [*values, *state], strict=True):
-            variable.assign(x)
-
-    return step
 
 
 def twins(entry, **arguments):

@@ -124,6 +124,7 @@ def test_custom_loop():
     assert script.main(["--epochs", "5"]) > 0.9
 
 
+@once
 def test_a_script_runs_as_a_module():
     command = [sys.executable, "-m", "examples.mnist", "--optimizer", "magic"]
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -139,7 +140,7 @@ def test_a_script_runs_as_a_module():
 def test_resnet18_moves_to_other_classes(backbone):
     pytest.importorskip(backbone.replace("-", "_"), reason=f"needs {backbone}")
     arguments = ["--optimizer", "neuroplastic", "--backbone", backbone]
-    arguments += ["--stem", "imagenet"]  # the cheaper one by far
+    arguments += ["--stem", "imagenet", "--limit", "32"]  # the cheaper stem by far
     [record] = run("cifar10_resnet18", *arguments, "--classes", "0-4", "--epochs", "1")
     weights = str(Path("results", "smoke", record["notes"]["backbone"]))
     [record] = run("transfer_resnet18", *arguments, "--weights", weights)
@@ -170,7 +171,6 @@ def test_resnet18_from_a_preset():
     from examples import resnet
 
     resnet.keras_hub_backbone().save_to_preset("preset")
-    [record] = run(
-        "transfer_resnet18", "--optimizer", "neuroplastic", "--weights", "preset"
-    )
+    arguments = "--optimizer", "neuroplastic", "--limit", "16"
+    [record] = run("transfer_resnet18", *arguments, "--weights", "preset")
     assert len(record["metrics"]["loss"]) == 2

@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from keras import ops
+from lineup import stepper
 from reference import WRONG_VARIANTS, Reference
 
 from keras_neuroplastic import NeuroPlastic, PlasticityWarmup
@@ -80,10 +80,10 @@ def run_optimizer(optimizer, initial, gradients):
     """The values of each variable after each epoch."""
     dtype = keras.config.floatx()
     variables = [keras.Variable(x, dtype=dtype) for x in initial]
+    move = stepper(optimizer, variables, dtype)
     epochs = []
     for step in range(len(gradients[0])):
-        grads = [ops.convert_to_tensor(g[step], dtype) for g in gradients]
-        optimizer.apply(grads, variables)
+        move([g[step] for g in gradients])
         if (step + 1) % STEPS_PER_EPOCH == 0:
             epochs.append([np.array(v.numpy()) for v in variables])
     return [np.stack(values) for values in zip(*epochs, strict=True)]

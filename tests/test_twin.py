@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from lineup import stepper
 from reference import WRONG_VARIANTS, Reference
 
 from keras_neuroplastic import NeuroPlastic, PlasticityWarmup
@@ -72,8 +73,9 @@ def deviation(optimizer, twin_options, seed=0):
     variables = [keras.Variable(x, dtype="float64") for x in initial]
     twins = [Reference(x, **twin_options) for x in initial]
     worst = 0.0
+    step = stepper(optimizer, variables, "float64")
     for grads in gradients(seed):
-        optimizer.apply([ops.convert_to_tensor(g, "float64") for g in grads], variables)
+        step(grads)
         for i, (twin, g) in enumerate(zip(twins, grads, strict=True)):
             pairs = [(variables[i], twin.step(g))]
             if optimizer.activity_weight:
