@@ -24,6 +24,8 @@ demo: .venv/demo
 # Many tests compile the same small programs: JAX keeps them, for other processes too.
 export JAX_COMPILATION_CACHE_DIR = $(CURDIR)/build/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS = 0
+# Two test processes share the cores; two threads each would wait for one another.
+test-torch: export OMP_NUM_THREADS = 1
 
 test: test-jax test-tensorflow test-tensorflow-jit test-torch
 
