@@ -1,14 +1,18 @@
 """Sixteen bits, eight bits and sixty-four: slots, steps and loss scaling."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
 from keras import ops
-from lineup import stepper
+from lineup import assert_weights, stepper, value
 from reference import Reference
 from toy import assert_close, assert_identical, data, fit, make_model, weights
 
 from keras_neuroplastic import NeuroPlastic
+
+TENSORFLOW = keras.backend.backend() == "tensorflow"
 
 
 def slots(optimizer):
@@ -122,3 +126,54 @@ def test_lora(quantized):
     np.testing.assert_array_equal(model.layers[0]._kernel.numpy(), kernel)
     after = [v.numpy() for v in model.layers[0].trainable_variables]
     assert all(np.any(a != b) for a, b in zip(after, before, strict=True))
+
+
+def prepared(kind):
+    """The small model with variables of eight bits, or with LoRA, or both."""
+    model = make_model()
+    for layer in model.layers:
+        if kind != "lora":
+            layer.quantize(kind.split()[0])
+    if kind.endswith("lora"):
+        model.layers[0].enable_lora(2)
+    return model
+
+
+@pytest.mark.parametrize("kind", ["float8", "lora", "int8 lora"])
+def test_the_rules_are_followed_beside_eight_bits(kind):
+    """Every variable but the overwritten ones, with the gradients that it was given."""
+    gradients = {}
+
+    class Recording(NeuroPlastic):
+        def update_step(self, gradient, variable, learning_rate):
+            record = partial(self.record, self._get_variable_index(variable))
+            if TENSORFLOW:  # where Keras's float8 layers have no eager gradients
+                import tensorflow as tf
+
+                tf.py_function(record, [gradient], [])
+            else:
+                record(gradient)
+            super().update_step(gradient, variable, learning_rate)
+
+        def record(self, index, gradient):
+            gradients.setdefault(index, []).append(value(gradient))
+
+    model = prepared(kind)
+    model.compile(
+        Recording(), loss="mse", run_eagerly=not TENSORFLOW, jit_compile=False
+    )
+    initial = [value(v) for v in model.trainable_variables]
+    fit(model, epochs=2)
+    for index, variable in enumerate(model.trainable_variables):
+        overwritten = getattr(variable, "overwrite_with_gradient", False)
+        assert (index in gradients) != overwritten
+        if not overwritten:
+            exact, wrong = (
+                Reference(initial[index], learning_rate=rate) for rate in (0.1, 0.101)
+            )
+            for g in gradients[index]:
+                exact.step(g)
+                wrong.step(g)
+            assert_weights(value(variable), exact.theta, initial[index], 1e-6)
+            with pytest.raises(AssertionError):
+                assert_weights(value(variable), wrong.theta, initial[index], 1e-6)
