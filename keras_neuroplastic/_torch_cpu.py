@@ -220,7 +220,7 @@ def unfused_memory(block, rule):
     """The same for gradients of any size, whose squares may overflow."""
     g, m, v = block.g, block.traces["momentum"], block.traces["variance"]
     m.mul_(rule.beta_1).add_(g, alpha=1 - rule.beta_1)
-    v.mul_(rule.beta_2).addcmul_(g, g, value=1 - rule.beta_2)
-    v.clamp_max_(LARGEST[v.dtype])
+    squared = torch.square(g, out=block.update).clamp_max_(LARGEST[v.dtype])
+    v.mul_(rule.beta_2).add_(squared, alpha=1 - rule.beta_2)
     root = torch.sqrt(v, out=block.update).add_(rule.epsilon)
     torch.div(m, root, out=block.update)

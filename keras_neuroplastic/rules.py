@@ -11,7 +11,7 @@ and every caller.
 import math
 
 from keras import ops
-from keras.backend import standardize_dtype
+from keras.backend import backend, standardize_dtype
 
 # Sums are held below this: the largest power of two whose reciprocal is a normal
 # number, for XLA divides by multiplying with the reciprocal and flushes subnormals.
@@ -52,6 +52,14 @@ def _mean(x, axis):
     return _saturate(_sum(x, axis) / _size(x, axis))
 
 
+def _sum_of_squares(x, axis):
+    squares = ops.square(x)
+    if backend() == "tensorflow":
+        # Its XLA has a fast kernel for sums, but not for those of a bare product.
+        squares = _saturate(squares)
+    return _sum(squares, axis)
+
+
 def trace(old, value, decay):
     """Exponential moving average without bias correction.
 
@@ -71,8 +79,9 @@ def update_traces(old, g, activity_decay, beta_1, beta_2):
         new["activity"] = trace(old["activity"], ops.abs(g), activity_decay)
     if "momentum" in old:
         new["momentum"] = trace(old["momentum"], g, beta_1)
-        # An infinite trace would never recover.
-        new["variance"] = _saturate(trace(old["variance"], ops.square(g), beta_2))
+        # An infinite trace would never recover. (Of the trace, and not of g², XLA
+        # would make a copy: it computes a limit anew wherever it is read.)
+        new["variance"] = trace(old["variance"], _saturate(ops.square(g)), beta_2)
     return new
 
 
@@ -147,7 +156,7 @@ def stabilize(
         return alpha * g
     unit = _mean(ops.abs(g), axis) + epsilon
     u = alpha * (g * (1 / unit))
-    norm = ops.sqrt(_sum(ops.square(u), axis))
+    norm = ops.sqrt(_sum_of_squares(u, axis))
     scale = unit
     if max_update_norm is not None:
         clipped = max_update_norm / (norm + epsilon / unit)
