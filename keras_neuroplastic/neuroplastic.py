@@ -1,5 +1,7 @@
 """The NeuroPlastic optimizer."""
 
+from importlib import import_module
+
 import keras
 from keras import ops
 
@@ -178,12 +180,10 @@ class NeuroPlastic(PlasticityOptimizer):
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         step = super()._backend_update_step
+        fast = {"jax": "_jax", "torch": "_torch"}.get(keras.backend.backend())
         # A subclass with an update rule of its own has it followed.
-        own = type(self).update_step is not NeuroPlastic.update_step
-        if keras.backend.backend() == "torch" and not own:
-            from keras_neuroplastic import _torch
-
-            step = _torch.choose_step(self, otherwise=step)
+        if fast and type(self).update_step is NeuroPlastic.update_step:
+            step = import_module(f"keras_neuroplastic.{fast}").choose_step(self, step)
         step(grads, trainable_variables, learning_rate)
 
     def update_step(self, gradient, variable, learning_rate):
