@@ -79,8 +79,8 @@ def update_traces(old, g, activity_decay, beta_1, beta_2):
         new["activity"] = trace(old["activity"], ops.abs(g), activity_decay)
     if "momentum" in old:
         new["momentum"] = trace(old["momentum"], g, beta_1)
-        # An infinite trace would never recover. (Of the trace, and not of g², XLA
-        # would make a copy: it computes a limit anew wherever it is read.)
+        # An infinite trace would never recover. Not the trace itself is limited: XLA
+        # computes a limit anew wherever it is read, which takes a copy of the old one.
         new["variance"] = trace(old["variance"], _saturate(ops.square(g)), beta_2)
     return new
 
