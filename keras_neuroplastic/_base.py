@@ -22,9 +22,19 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
 
     def build(self, variables):
         _validation.check_together(self)  # an attribute may have been set since
+        overwritten = any(
+            getattr(v, "overwrite_with_gradient", False) for v in variables
+        )
+        jax = keras.backend.backend() == "jax"
+        if self.ema_overwrite_frequency and overwritten and jax:
+            raise ValueError(
+                "`ema_overwrite_frequency` must be None on JAX where variables are "
+                "overwritten by their gradient, as in float8 layers. Received: "
+                f"ema_overwrite_frequency={self.ema_overwrite_frequency}"
+            )
         super().build(variables)
         # Decided here, where every backend still hands out variables with a path.
-        self._decayed = [self._use_weight_decay(variable) for variable in variables]
+        self._decayed = self._decay_mask()
 
     def add_slots(self, variables, names):
         """A dict from each name to its slots, one for each variable.
@@ -102,14 +112,21 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
             self.weight_decay and not excluded and super()._use_weight_decay(variable)
         )
 
+    def _decay_mask(self):
+        return [self._use_weight_decay(v) for v in self._trainable_variables]
+
     def exclude_from_weight_decay(self, var_list=None, var_names=None):
-        """As in Keras, but refused once built; see also `weight_decay_exclude`."""
-        if self.built:
+        """As in Keras, but refused once built; see also `weight_decay_exclude`.
+
+        To say once more what was said before is allowed: each replica of
+        tf.distribute does.
+        """
+        super().exclude_from_weight_decay(var_list, var_names)
+        if self.built and self._decay_mask() != self._decayed:
             raise ValueError(
                 "`exclude_from_weight_decay()` must be called before the optimizer is "
                 "built. Prefer the argument `weight_decay_exclude`, which is saved."
             )
-        super().exclude_from_weight_decay(var_list, var_names)
 
     def __setattr__(self, name, value):
         if name in _validation.CHECKS:

@@ -96,6 +96,8 @@ def learning_rate(name, value):
     """A finite float >= 0; schedules, callables, variables and tensors pass unread."""
     if callable(value) or isinstance(value, Variable) or ops.is_tensor(value):
         return value
+    if getattr(value, "shape", None) == () and not isinstance(value, Real):
+        value = value.item()  # of a NumPy array without dimensions
     return real(name, value, 0, alternative=", a schedule or a callable")
 
 

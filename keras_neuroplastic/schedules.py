@@ -25,6 +25,7 @@ class PlasticityWarmup(keras.optimizers.schedules.LearningRateSchedule):
 
     Raises:
         TypeError, ValueError: An argument has the wrong type or is out of range.
+        AttributeError: An argument is set once the schedule is made.
 
     Example:
 
@@ -43,6 +44,14 @@ class PlasticityWarmup(keras.optimizers.schedules.LearningRateSchedule):
         self.warmup_steps = _validation.integer("warmup_steps", warmup_steps, 1)
         self.scale = _validation.real("scale", scale, 0)
         self.stair_steps = _validation.integer("stair_steps", stair_steps, 1)
+
+    def __setattr__(self, name, value):
+        if hasattr(self, name):
+            raise AttributeError(
+                f"`{name}` of a schedule cannot be set: compiled steps would not see "
+                "it. Create a new schedule."
+            )
+        super().__setattr__(name, value)
 
     def __call__(self, step):
         """The scale after `step` updates, a float32 or float64 scalar."""

@@ -7,6 +7,7 @@ from functools import partial
 import keras
 import numpy as np
 from reference import Reference
+from toy import JIT
 
 from keras_neuroplastic import NeuroPlastic
 
@@ -62,7 +63,13 @@ def value(variable):
 
 
 def tensors(*arrays, dtype="float32"):
-    return [keras.ops.convert_to_tensor(array, dtype) for array in arrays]
+    """Each as a tensor, but for sparse gradients."""
+    return [
+        array
+        if hasattr(array, "todense")
+        else keras.ops.convert_to_tensor(array, dtype)
+        for array in arrays
+    ]
 
 
 def stepper(optimizer, variables, dtype="float32"):
@@ -77,7 +84,10 @@ def stepper(optimizer, variables, dtype="float32"):
     if backend == "tensorflow":
         import tensorflow as tf
 
-        graph = tf.function(lambda grads: optimizer.apply(grads, variables))
+        def apply(grads):
+            optimizer.apply(grads, variables)
+
+        graph = tf.function(apply, jit_compile=JIT is True)
         return lambda grads: graph(tensors(*grads, dtype=dtype))
     import jax
 

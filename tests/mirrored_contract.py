@@ -35,14 +35,18 @@ def entry(request):
     return LINEUP[request.param]
 
 
-def step(strategy, optimizer, gradient, *variables):
-    """One step on both replicas, from which all copies come out alike."""
+def step(strategy, optimizer, gradient, *variables, first=lambda: None):
+    """One step on both replicas, from which all copies come out alike.
+
+    Each replica does `first` what it is told.
+    """
     import tensorflow as tf
 
     def on_replica():
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         (g,) = tensors(gradient)
         share = g * tf.cast(replica + 1, g.dtype)
+        first()
         optimizer.apply([share] * len(variables), list(variables))
 
     strategy.run(on_replica)
@@ -71,27 +75,42 @@ def test_tensorflow_variables(entry, strategy):
     assert_weights(variable.numpy(), want, INITIAL, entry.error)
 
 
-def test_weight_decay(entry, strategy):
+@pytest.mark.parametrize("by", ["name", "variable"])
+def test_weight_decay(entry, strategy, by):
+    """What is excluded may be said on every replica, before every step."""
     decay = {"learning_rate": RATE, "weight_decay": 0.3}
     optimizer = entry.optimizer(**decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias"])
     variables = [keras.Variable(INITIAL, name=name) for name in ("kernel", "bias")]
+    excluded = {"var_names": ["bias"]} if by == "name" else {"var_list": variables[1:]}
     twins = entry.twin(INITIAL, **decay), entry.twin(INITIAL, learning_rate=RATE)
     for gradient in GRADIENTS:
-        step(strategy, optimizer, gradient, *variables)
+        step(
+            strategy,
+            optimizer,
+            gradient,
+            *variables,
+            first=lambda: optimizer.exclude_from_weight_decay(**excluded),
+        )
         for variable, twin in zip(variables, twins, strict=True):
             want = twin.step(3 * gradient)
             assert_weights(value(variable), want, INITIAL, entry.error)
 
 
-def test_clipping_acts_on_each_replica(entry, strategy):
+CLIPS = {
+    "clipvalue": lambda g: np.clip(g, -0.5, 0.5),
+    "clipnorm": lambda g: g * min(1, 0.5 / np.linalg.norm(g)),
+}
+
+
+@pytest.mark.parametrize("clip", CLIPS)
+def test_clipping_acts_on_each_replica(entry, strategy, clip):
     """As for every optimizer of Keras; not the same as clipping the sum."""
-    optimizer = entry.optimizer(learning_rate=RATE, clipvalue=0.5)
+    optimizer = entry.optimizer(learning_rate=RATE, **{clip: 0.5})
     variable = keras.Variable(INITIAL)
     twin = entry.twin(INITIAL, learning_rate=RATE)
     for gradient in GRADIENTS:
         step(strategy, optimizer, gradient, variable)
-        clipped = [np.clip(i * gradient, -0.5, 0.5) for i in (1, 2)]
+        clipped = [CLIPS[clip](i * gradient) for i in (1, 2)]
         assert_weights(value(variable), twin.step(sum(clipped)), INITIAL, entry.error)
 
 

@@ -8,6 +8,7 @@ from toy import BATCHES_PER_EPOCH, assert_close, assert_identical, data, fit, we
 from toy import make_model as make
 
 from keras_neuroplastic import NeuroPlastic, PlasticityWarmup
+from keras_neuroplastic._validation import CHECKS
 
 
 class Record(keras.callbacks.Callback):
@@ -129,22 +130,47 @@ def test_the_warm_up_is_exact_where_16_bits_are_the_default(dtype):
 def test_hyperparameters_are_fixed_after_the_first_step():
     model = fit(make(NeuroPlastic()))
     changes = {
+        "activity_weight": 0.3,
+        "gradient_weight": 0.3,
+        "memory_weight": 0.3,
+        "min_alpha": 0.1,
+        "max_alpha": 3.0,
+        "activity_decay": 0.9,
         "beta_1": 0.5,
+        "beta_2": 0.9,
+        "target_rms": 0.1,
+        "adaptation_rate": 0.0,
+        "epsilon": 1e-7,
+        "skip_nonfinite": True,
         "plasticity_scale": 2.0,
         "per_parameter": False,
         "max_update_norm": None,
         "weight_decay": 0.1,
         "weight_decay_exclude": "bias",
         "clipnorm": 1.0,
+        "clipvalue": 1.0,
+        "global_clipnorm": 1.0,
         "use_ema": True,
+        "ema_momentum": 0.9,
+        "ema_overwrite_frequency": 2,
         "loss_scale_factor": 2.0,
         "gradient_accumulation_steps": 2,
         "learning_rate": keras.optimizers.schedules.CosineDecay(0.1, 9),
     }
+    assert set(changes) == set(CHECKS) - {"name"}
     for name, value in changes.items():
         with pytest.raises(AttributeError, match=f"`{name}` cannot be set"):
             setattr(model.optimizer, name, value)
     model.optimizer.beta_1 = 0.9  # its value already
+
+
+@pytest.mark.parametrize("name", ["warmup_steps", "scale", "stair_steps"])
+def test_a_warm_up_is_fixed(name):
+    """One backend would see it in the next step, and two would not."""
+    warmup = PlasticityWarmup(10)
+    with pytest.raises(AttributeError, match=f"`{name}` of a schedule cannot be set"):
+        setattr(warmup, name, 2)
+    assert warmup.get_config() == PlasticityWarmup(10).get_config()
 
 
 def test_a_learning_rate_set_later_takes_effect():
@@ -153,7 +179,7 @@ def test_a_learning_rate_set_later_takes_effect():
     model.optimizer.learning_rate = 0
     fit(model)
     assert_identical(weights(model), before)
-    model.optimizer.learning_rate = 0.1
+    model.optimizer.learning_rate = np.array(0.1)
     fit(model)
     assert any(np.any(a != b) for a, b in zip(weights(model), before, strict=True))
 
@@ -176,6 +202,9 @@ def test_keras_exclusion_works_before_build_and_raises_after():
     assert optimizer._decayed == [False, False, True, False]
     with pytest.raises(ValueError, match="before the optimizer is built"):
         optimizer.exclude_from_weight_decay(var_names=["kernel"])
+    # What is said already may be said again.
+    optimizer.exclude_from_weight_decay(var_list=[kernels[0]], var_names=["bias"])
+    assert optimizer._decayed == [False, False, True, False]
 
 
 def test_the_decay_mask_survives_saving(tmp_path):

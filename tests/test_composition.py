@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 from lineup import LINEUP, AdamReference, assert_weights, stepper, tensors, value
+from toy import JIT
 
 from keras_neuroplastic import NeuroPlastic
 
@@ -298,7 +299,7 @@ def test_multi_optimizer_fit(name, wrap):
         optimizer = keras.optimizers.deserialize(json.loads(text))
     model = network()
     initial = [value(v).astype("float64") for v in model.trainable_variables]
-    model.compile(optimizer, "mse")
+    model.compile(optimizer, "mse", jit_compile=JIT)
     model.fit(*DATA, batch_size=4, epochs=3, shuffle=False, verbose=0)
 
     adam = {"learning_rate": 0.01, "weight_decay": 0.004}
@@ -315,6 +316,21 @@ def test_multi_optimizer_fit(name, wrap):
     inner = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     for part in inner.optimizers:
         assert int(part.iterations) == 12
+
+
+@needs_multi_optimizer
+@pytest.mark.parametrize(("outer", "scale"), [(None, 1.0), (4.0, 4.0)])
+def test_multi_optimizer_alone_scales_the_loss(entry, outer, scale):
+    """Whatever scale its parts were given."""
+    part = entry.optimizer(loss_scale_factor=100.0)
+    optimizer = keras.optimizers.MultiOptimizer(
+        keras.optimizers.OptimizerMap(keras.optimizers.AdamW(), {".*": part}),
+        loss_scale_factor=outer,
+    )
+    assert float(optimizer.scale_loss(1.0)) == scale
+    assert part.loss_scale_factor == outer
+    keras.optimizers.LossScaleOptimizer(optimizer)
+    assert part.loss_scale_factor is None
 
 
 @needs_multi_optimizer
@@ -341,7 +357,7 @@ def test_multi_optimizer_from_a_function(entry):
 @pytest.mark.parametrize("callback", ["LearningRateScheduler", "ReduceLROnPlateau"])
 def test_multi_optimizer_callbacks_set_both_learning_rates(callback):
     model = network()
-    model.compile(mixed(LINEUP["default"]), "mse")
+    model.compile(mixed(LINEUP["default"]), "mse", jit_compile=JIT)
     if callback == "LearningRateScheduler":
         callback = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
     else:  # never better than infinity by `min_delta`
@@ -361,7 +377,9 @@ def test_multi_optimizer_swaps_the_average_of_one_layer(entry):
         optimizer_map={".*first/.*": entry.optimizer(use_ema=True, ema_momentum=0.9)},
     )
     model = network()
-    model.compile(keras.optimizers.MultiOptimizer(optimizer_map), "mse")
+    model.compile(
+        keras.optimizers.MultiOptimizer(optimizer_map), "mse", jit_compile=JIT
+    )
     model.train_on_batch(*DATA)
     model.train_on_batch(*DATA)
     own = model.optimizer.optimizers[0]
@@ -384,7 +402,7 @@ def test_frozen_layers_have_no_slots(entry):
     model = network()
     model.layers[0].trainable = False
     before = value(model.layers[0].kernel)
-    model.compile(entry.optimizer(learning_rate=RATE), "mse")
+    model.compile(entry.optimizer(learning_rate=RATE), "mse", jit_compile=JIT)
     model.fit(*DATA, verbose=0)
     np.testing.assert_array_equal(value(model.layers[0].kernel), before)
     shapes = {tuple(v.shape) for v in model.optimizer.variables}

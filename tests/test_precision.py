@@ -8,11 +8,12 @@ import pytest
 from keras import ops
 from lineup import assert_weights, stepper, value
 from reference import Reference
-from toy import assert_close, assert_identical, data, fit, make_model, weights
+from toy import JIT, assert_close, assert_identical, data, fit, make_model, weights
 
 from keras_neuroplastic import NeuroPlastic
 
-TENSORFLOW = keras.backend.backend() == "tensorflow"
+BACKEND = keras.backend.backend()
+TENSORFLOW = BACKEND == "tensorflow"
 
 
 def slots(optimizer):
@@ -112,6 +113,15 @@ def test_float8(average):
     assert any(np.any(a != b) for a, b in zip(weights(model), before, strict=True))
 
 
+@pytest.mark.skipif(BACKEND != "jax", reason="Keras overwrites them elsewhere")
+def test_float8_with_overwriting_averages_is_refused():
+    model = make_model()
+    model.layers[0].quantize("float8")
+    model.compile(NeuroPlastic(use_ema=True, ema_overwrite_frequency=2), loss="mse")
+    with pytest.raises(ValueError, match="`ema_overwrite_frequency` must be None"):
+        fit(model)
+
+
 @pytest.mark.parametrize("quantized", [False, True])
 def test_lora(quantized):
     model = make_model()
@@ -177,3 +187,9 @@ def test_the_rules_are_followed_beside_eight_bits(kind):
             assert_weights(value(variable), exact.theta, initial[index], 1e-6)
             with pytest.raises(AssertionError):
                 assert_weights(value(variable), wrong.theta, initial[index], 1e-6)
+
+    plain = prepared(kind)
+    plain.compile(NeuroPlastic(), loss="mse", jit_compile=JIT)
+    # Rounding to eight bits magnifies one of float32.
+    tolerance = 1e-2 if kind == "float8" else 2e-6
+    assert_close(weights(fit(plain, epochs=2)), weights(model), tolerance)

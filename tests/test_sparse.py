@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from toy import assert_close, weights
+from lineup import stepper
+from toy import JIT, assert_close, weights
 
 from keras_neuroplastic import NeuroPlastic
 
@@ -66,6 +67,24 @@ def test_a_sparse_gradient_is_its_dense_sum(options):
     assert np.any(variables[0].numpy() != 1)
 
 
+@pytest.mark.skipif(
+    BACKEND != "jax", reason="TensorFlow's are those of the layer below"
+)
+def test_a_sparse_gradient_in_a_loss_scale_optimizer():
+    """Compiled, as in `fit`: the weights and slots of the dense run."""
+    states = []
+    for gradient in sparse_and_dense():
+        inner = NeuroPlastic()
+        optimizer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=8.0)
+        variable = keras.Variable(np.ones((ROWS, WIDTH)), dtype="float32")
+        step = stepper(optimizer, [variable])
+        for _ in range(3):
+            step([gradient])
+        states.append([v.numpy() for v in (variable, *inner.variables)])
+    assert_close(*states, 1e-7)
+    assert np.any(states[0][0] != 1)
+
+
 def embedding_model(optimizer):
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
@@ -76,7 +95,7 @@ def embedding_model(optimizer):
             keras.layers.Dense(1),
         ]
     )
-    model.compile(optimizer, loss="mse")
+    model.compile(optimizer, loss="mse", jit_compile=JIT)
     return model
 
 
