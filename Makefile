@@ -36,11 +36,13 @@ test-jax test-tensorflow test-torch: test-%: .venv/dev
 # What surrounds a step once more, with the step compiled by XLA.
 test-tensorflow-jit: .venv/dev
 	KERAS_BACKEND=tensorflow JIT_COMPILE=1 .venv/bin/python -m pytest --numprocesses 2 \
-		tests/test_averaging.py \
-		tests/test_saving.py::test_keras_file
+		tests/test_averaging.py tests/test_composition.py \
+		tests/test_precision.py tests/test_sparse.py \
+		tests/test_saving.py::test_keras_file --junitxml build/tensorflow-jit.xml
 
 # The table of features by backend, also where a test fails.
 features: .venv/dev
+	rm -f build/*.xml
 	-$(MAKE) --keep-going test
 	.venv/bin/python docs/features.py build docs/features.md
 
