@@ -18,9 +18,7 @@ def train(run):
     classes = data.CLASSES[run.classes]
     (x, y), test = (data.select(part, classes) for part in (train_set, test))
     batches = run.batches(x, y)
-    backbone = resnet.BACKBONES[run.backbone]()
-    if run.stem == "cifar":
-        backbone = resnet.cifar_stem(backbone)
+    backbone = resnet.make_backbone(run.backbone, run.stem)
     model = resnet.classifier(backbone, classes=len(classes))
     model.compile(
         optimizer=run.optimizer(batches),  # NeuroPlastic.paper(len(batches)), or other
@@ -36,7 +34,8 @@ def train(run):
         callbacks=run.callbacks(batches),
         verbose=0,
     )
-    run.keep_weights("backbone", backbone)
+    if not run.diverged:
+        run.keep_weights(f"backbone-{run.classes}", backbone)
 
 
 BACKBONE = {
@@ -59,7 +58,7 @@ def main(argv=None):
         epochs=30,
         batch_size=128,
         seconds_per_epoch=2700,
-        smoke_limit=64,
+        smoke={"limit": 64},
         argv=argv,
         backbone=BACKBONE,
         stem=STEM,

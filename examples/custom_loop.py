@@ -1,10 +1,10 @@
 """What the custom loops share, so that each shows its loop alone: digits, network."""
 
-import argparse
-
 import keras
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
+
+from examples import arguments
 
 BATCH_SIZE = 64
 
@@ -29,9 +29,11 @@ def load_data():
 
 def run(train, description, argv):
     """Reads the command line and calls train(epochs); what that returns."""
-    parser = argparse.ArgumentParser(description=description.split("\n")[0])
-    parser.add_argument("--epochs", type=int, default=20, help="default: 20")
-    parser.add_argument("--seed", type=int, default=41, help="default: 41")
+    parser = arguments.Parser(description=description.split("\n")[0])
+    parser.add_argument(
+        "--epochs", type=arguments.count, default=20, help="default: 20"
+    )
+    parser.add_argument("--seed", type=arguments.seed, default=41, help="default: 41")
     parser.add_argument("--smoke", action="store_true", help="two epochs only")
     args = parser.parse_args(argv)
     keras.utils.set_random_seed(args.seed)

@@ -7,7 +7,6 @@ pixels, no download) with each optimizer at its own default learning rate, print
 test accuracies and saves their course to quickstart.png. Under a minute on two cores.
 """
 
-import argparse
 import os
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -18,6 +17,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
+from examples import arguments
 from keras_neuroplastic import NeuroPlastic
 
 matplotlib.use("Agg")  # a picture in a file, on machines without a screen too
@@ -86,21 +86,23 @@ def plot(accuracies, path):
     figure.savefig(path, dpi=150)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[41, 42, 43])
-    parser.add_argument("--plot", default="quickstart.png", help="file to save to")
-    args = parser.parse_args()
+def main(argv=None):
+    parser = arguments.Parser(description=__doc__.split("\n")[0])
+    add = parser.add_argument
+    add("--epochs", type=arguments.count, default=20, help="default: 20")
+    seeds = {"type": arguments.seed, "nargs": "+", "default": [41, 42, 43]}
+    add("--seeds", **seeds, help="one run for each (default: 41 42 43)")
+    add("--plot", default="quickstart.png", help="file to save to")
+    args = parser.parse_args(argv)
 
     digits = load_data()
     total = len(OPTIMIZERS) * len(args.seeds) * args.epochs
     print(f"{total} epochs on the {keras.backend.backend()} backend")
     progress = keras.utils.Progbar(total, unit_name="epoch")
-    count = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: progress.add(1))
+    tick = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: progress.add(1))
     accuracies = {}
     for name, make in OPTIMIZERS.items():
-        runs = [train(make, seed, args.epochs, *digits, [count]) for seed in args.seeds]
+        runs = [train(make, seed, args.epochs, *digits, [tick]) for seed in args.seeds]
         accuracies[name] = np.array(runs)
 
     print(f"\n{'test accuracy (%)':<20}{'mean':>8}{'lowest':>8}{'highest':>8}")

@@ -69,6 +69,11 @@ def describe(cell):
     return study, ", ".join(given).replace("_", " ")
 
 
+def has_gap(config):
+    """Whether a run belongs in a figure of gaps; the trials of --tune do not."""
+    return "fraction" in config and config.get("evaluate_on") != "validation"
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(
         prog="python -m examples.report",
@@ -80,28 +85,33 @@ def main(argv=None):
         "--figures", type=Path, help="folder for accuracy over epoch and over fraction"
     )
     args = parser.parse_args(argv)
-    for path in args.files:
+    for position, path in enumerate(args.files, 1):
+        # Files of one name, from several folders, each get figures of their own.
+        again = path.stem in [other.stem for other in args.files[: position - 1]]
+        stem = f"{path.stem}_{position}" if again else path.stem
         if not path.exists():
             parser.exit(2, f"{path} does not exist. Give files made by a study.\n")
         records = results.read(path)
+        if not records:
+            parser.exit(2, f"{path} holds no results. Give files made by a study.\n")
         cells = group(records, cell_name)
         for number, (cell, runs) in enumerate(cells.items(), 1):
             study, settings = describe(cell)
             rows = group(runs, row_name)
             print(f"**{study}**: {settings}\n\n{table(rows)}\n")
             if args.figures:
-                figure = args.figures / f"{path.stem}-{number}.png"
+                figure = args.figures / f"{stem}-{number}.png"
                 plot_courses(rows, f"{study}\n{settings}", figure)
         if args.figures:
             for number, (cell, runs) in enumerate(
                 group(
-                    [r for r in records if "fraction" in r["config"]],
+                    [r for r in records if has_gap(r["config"])],
                     lambda c: tuple(kv for kv in cell_name(c) if kv[0] != "fraction"),
                 ).items(),
                 1,
             ):
                 study, settings = describe(cell)
-                figure = args.figures / f"{path.stem}-gap-{number}.png"
+                figure = args.figures / f"{stem}-gap-{number}.png"
                 plot_gaps(runs, f"{study}\n{settings}", figure)
 
 

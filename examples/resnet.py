@@ -1,15 +1,26 @@
 """ResNet-18 for small images, its backbone from keras-hub or from keras-cv."""
 
+import importlib
+import sys
+
 import keras
 from keras import layers
 
 STACKS = ([64, 128, 256, 512], [2, 2, 2, 2], [1, 2, 2, 2])  # filters, blocks, strides
 
 
+def load(name):
+    """A package that not everyone has; exits with a line where it is missing."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        extra = name.replace("_", "-")
+        sys.exit(f"Cannot load {name} ({error}): pip install -e '.[{extra}]'")
+
+
 def keras_hub_backbone():
     """ResNet-18 as published in 2015, activations after the convolutions."""
-    import keras_hub
-
+    keras_hub = load("keras_hub")
     filters, blocks, strides = STACKS
     return keras_hub.models.ResNetBackbone(
         input_conv_filters=[64],
@@ -24,8 +35,7 @@ def keras_hub_backbone():
 
 def keras_cv_backbone():
     """ResNet-18 v2, activations before the convolutions; keras-cv is retired."""
-    import keras_cv
-
+    keras_cv = load("keras_cv")
     filters, blocks, strides = STACKS
     return keras_cv.models.ResNetV2Backbone(
         stackwise_filters=filters,
@@ -55,6 +65,11 @@ def cifar_stem(backbone):
     )
     body = keras.Model(backbone.get_layer("pool1_pool").output, backbone.output)
     return keras.Sequential([stem, body])
+
+
+def make_backbone(name, stem):
+    backbone = BACKBONES[name]()
+    return cifar_stem(backbone) if stem == "cifar" else backbone
 
 
 def augmentation():

@@ -2,7 +2,7 @@
 
     python -m examples.transfer_resnet18 --weights imagenet
     python -m examples.cifar10_resnet18 --classes 0-4
-    python -m examples.transfer_resnet18 --weights results/.../backbone-....weights.h5
+    python -m examples.transfer_resnet18 --weights results/.../backbone-0-4-*.weights.h5
 
 "imagenet" downloads the preset resnet_18_imagenet of keras-hub (a folder with a preset
 will do, too), and works on images enlarged to 128×128. The weights file of a backbone
@@ -12,21 +12,17 @@ a transfer without any download; give that script's --backbone and --stem here t
 
 import keras
 
-from examples import harness, resnet
+from examples import backbone_file, harness, resnet
 from examples.cifar10_resnet18 import BACKBONE, STEM
 from examples.harness import data
 
 
 def load_backbone(run):
     """The backbone with its weights, and the classes of CIFAR-10 to move it to."""
-    if run.weights.endswith(".weights.h5"):
-        backbone = resnet.BACKBONES[run.backbone]()
-        if run.stem == "cifar":
-            backbone = resnet.cifar_stem(backbone)
-        backbone.load_weights(run.weights)
-        return backbone, "5-9"
-    import keras_hub
-
+    if run.weights.endswith(".h5"):
+        backbone = resnet.make_backbone(run.backbone, run.stem)
+        return backbone_file.load(backbone, run), "5-9"
+    keras_hub = resnet.load("keras_hub")
     preset = {"imagenet": "resnet_18_imagenet"}.get(run.weights, run.weights)
     backbone = keras_hub.models.Backbone.from_preset(preset)
     enlarge = keras.layers.Resizing(128, 128)
@@ -57,14 +53,25 @@ def train(run):
     (x, y), test = (data.select(part, classes) for part in (train_set, test))
     batches = run.batches(x, y)
     model = resnet.classifier(backbone, classes=len(classes))
-    head_epochs = min(run.head_epochs, run.epochs - 1)
 
     backbone.trainable = False  # its batch normalisation keeps its statistics, too
-    compile_and_fit(run, model, batches, test, 0, head_epochs)
+    compile_and_fit(run, model, batches, test, 0, run.head_epochs)
+    if run.diverged:
+        return
     # The first optimizer knows the head only, and would go on training it alone:
     # unfreezing takes compile() with a fresh one.
     backbone.trainable = True
-    compile_and_fit(run, model, batches, test, head_epochs, run.epochs)
+    compile_and_fit(run, model, batches, test, run.head_epochs, run.epochs)
+
+
+def check(args):
+    longest = max(args.head_epochs)
+    if longest >= args.epochs:
+        return (
+            f"argument --head-epochs: {longest} leaves none of --epochs {args.epochs} "
+            "to train the whole network"
+        )
+    return None
 
 
 def main(argv=None):
@@ -75,9 +82,11 @@ def main(argv=None):
         epochs=10,
         batch_size=128,
         seconds_per_epoch=2700,
-        smoke_limit=64,
+        smoke={"limit": 64, "head_epochs": [1]},
+        check=check,
         argv=argv,
         weights={
+            "type": backbone_file.weights,
             "default": ["imagenet"],
             "metavar": "PATH",
             "help": "imagenet, the folder of a keras-hub preset, or a .weights.h5 file",

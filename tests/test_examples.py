@@ -1,5 +1,6 @@
 """Every example script, in the small, on real images where they are to be had."""
 
+import argparse
 import importlib
 import os
 import subprocess
@@ -23,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 BACKEND = keras.backend.backend()
 STUDIES = ["mnist", "fashion_mnist", "low_data", "noisy_labels"]
 RESNETS = ["cifar10_resnet18", "transfer_resnet18"]
-SCRIPTS = [*STUDIES, *RESNETS, "report", f"custom_loop_{BACKEND}"]
+SCRIPTS = [*STUDIES, *RESNETS, "report", "quickstart", f"custom_loop_{BACKEND}"]
 
 
 def enlarged_digits(name, evaluate_on="test", limit=None):
@@ -50,12 +51,30 @@ def run(name, *arguments):
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_help_explains_every_flag(name, capsys):
+def test_help_explains_every_flag(name, monkeypatch):
+    parsers = []
+
+    def catch(parser, *_):
+        parsers.append(parser)
+        parser.exit()
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", catch)
+    with pytest.raises(SystemExit):
+        importlib.import_module(f"examples.{name}").main([])
+    [parser] = parsers
+    assert len(parser._actions) > 1  # --help is one
+    assert [action.dest for action in parser._actions if not action.help] == []
+    assert "\n" in parser.format_help()  # no stray % in any text
+
+
+@pytest.mark.parametrize("name", ["quickstart", f"custom_loop_{BACKEND}"])
+def test_no_epochs_get_one_line(name, capsys):
     with pytest.raises(SystemExit) as stop:
-        importlib.import_module(f"examples.{name}").main(["--help"])
-    assert stop.value.code == 0
-    flags = [line for line in capsys.readouterr().out.splitlines() if "  --" in line]
-    assert flags
+        importlib.import_module(f"examples.{name}").main(["--epochs", "0"])
+    assert stop.value.code == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "argument --epochs: '0' is not an integer in [1, " in message
 
 
 @pytest.mark.parametrize(
@@ -131,46 +150,3 @@ def test_a_script_runs_as_a_module():
     assert answer.returncode == 2
     last = answer.stderr.splitlines()[-1]  # TensorFlow may log above it
     assert last.startswith("python -m examples.mnist: argument --optimizer")
-
-
-# Minutes of compilation on the other two, and nothing in it that depends on them.
-@pytest.mark.skipif(BACKEND != "torch", reason="ResNet-18 is tried on PyTorch alone")
-@pytest.mark.parametrize("backbone", ["keras-hub", "keras-cv"])
-@pytest.mark.filterwarnings("ignore")  # those of keras-hub and keras-cv
-def test_resnet18_moves_to_other_classes(backbone):
-    pytest.importorskip(backbone.replace("-", "_"), reason=f"needs {backbone}")
-    arguments = ["--optimizer", "neuroplastic", "--backbone", backbone]
-    arguments += ["--stem", "imagenet", "--limit", "32"]  # the cheaper stem by far
-    [record] = run("cifar10_resnet18", *arguments, "--classes", "0-4", "--epochs", "1")
-    weights = str(Path("results", "smoke", record["notes"]["backbone"]))
-    [record] = run("transfer_resnet18", *arguments, "--weights", weights)
-    assert len(record["metrics"]["loss"]) == 2
-    assert not record["diverged"]
-
-
-@pytest.mark.skipif(BACKEND != "torch", reason="ResNet-18 is tried on PyTorch alone")
-@pytest.mark.parametrize("backbone", ["keras-hub", "keras-cv"])
-@pytest.mark.filterwarnings("ignore")
-def test_the_cifar_stem_keeps_every_pixel(backbone):
-    pytest.importorskip(backbone.replace("-", "_"), reason=f"needs {backbone}")
-    from examples import resnet
-
-    whole = resnet.BACKBONES[backbone]()
-    assert whole(np.zeros((1, 32, 32, 3), "float32")).shape == (1, 1, 1, 512)
-    small = resnet.cifar_stem(whole)
-    assert small(np.zeros((1, 32, 32, 3), "float32")).shape == (1, 4, 4, 512)
-    # ResNet-18 for CIFAR has 11.17 million weights, its 10-class head apart.
-    assert small.count_params() == pytest.approx(11.17e6, rel=2e-3)
-
-
-@pytest.mark.skipif(BACKEND != "torch", reason="ResNet-18 is tried on PyTorch alone")
-@pytest.mark.filterwarnings("ignore")
-def test_resnet18_from_a_preset():
-    """The way of --weights imagenet, with a preset on disk in place of a download."""
-    pytest.importorskip("keras_hub", reason="needs keras-hub")
-    from examples import resnet
-
-    resnet.keras_hub_backbone().save_to_preset("preset")
-    arguments = "--optimizer", "neuroplastic", "--limit", "16"
-    [record] = run("transfer_resnet18", *arguments, "--weights", "preset")
-    assert len(record["metrics"]["loss"]) == 2

@@ -1,11 +1,9 @@
 """The study harness of the examples: what is recorded, resumed, shared and refused."""
 
-import errno
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
+import threading
+import time
 
 import keras
 import numpy as np
@@ -14,13 +12,11 @@ import pytest
 pytest.importorskip("filelock", reason="needs the extra `examples`")
 pytest.importorskip("tqdm", reason="needs the extra `examples`")
 
-from filelock import FileLock
-
 from examples import harness
-from examples.harness import data, results, study
-from examples.harness.optimizers import LEARNING_RATES, OPTIMIZERS, TUNING_FACTORS
+from examples.harness import results
+from examples.harness.optimizers import LEARNING_RATES, OPTIMIZERS
+from examples.harness.study import Study
 
-ROOT = Path(__file__).parent.parent
 # What does not depend on the backend is tried where nothing has to be compiled first.
 once = pytest.mark.skipif(
     keras.backend.backend() != "torch", reason="the same on every backend"
@@ -83,6 +79,10 @@ def run_study(path, *arguments, train=None, **axes):
     return results.read(path)
 
 
+def seeds_in(path):
+    return [record["config"]["seed"] for record in results.read(path)]
+
+
 def course(record):
     """What must be the same each time: everything but the seconds."""
     return {k: v for k, v in record["metrics"].items() if k != "seconds"}
@@ -96,7 +96,8 @@ def test_a_run_is_recorded_whole(tmp_path):
     assert record["seconds"] == pytest.approx(sum(record["metrics"]["seconds"]))
     assert not record["diverged"]
     assert record["versions"].keys() > {"keras", "keras_neuroplastic"}
-    assert os.listdir(tmp_path / "toy") == []  # nothing is left but the result
+    [lock] = os.listdir(tmp_path / "toy")  # nothing else is left but the result
+    assert lock.endswith(".lock")
 
 
 def test_a_seed_gives_the_same_numbers_twice(tmp_path):
@@ -139,7 +140,7 @@ def test_a_stop_between_weights_and_progress_does_no_harm(tmp_path, monkeypatch)
     replace = os.replace
 
     def die(new, old):
-        if len(json.loads(new.read_text())["loss"]) == 3:
+        if len(json.loads(new.read_text())["metrics"]["loss"]) == 3:
             raise KeyboardInterrupt
         replace(new, old)
 
@@ -163,34 +164,69 @@ def test_a_diverged_run_is_shown_as_such(tmp_path):
 
 
 @once
-def test_tuning_gives_everyone_the_same_trials_off_the_test_set(tmp_path):
-    optimizers = ["gradient-only", "adam"]
-    records = run_study(
-        tmp_path / "toy.jsonl", "--tune", "--optimizer", *optimizers, "--epochs", "1"
-    )
-    for name in optimizers:
-        mine = [r for r in records if r["config"]["optimizer"] == name]
-        trials = [r for r in mine if r["config"]["evaluate_on"] == "validation"]
-        rates = [r["config"]["learning_rate"] for r in trials]
-        expected = [LEARNING_RATES[name] * factor for factor in TUNING_FACTORS]
-        np.testing.assert_allclose(rates, expected, rtol=1e-3)
-        [final] = [r for r in mine if r["config"]["evaluate_on"] == "test"]
-        best = max(trials, key=lambda r: r["metrics"]["val_accuracy"][-1])
-        assert final["config"]["learning_rate"] == best["config"]["learning_rate"]
-        assert final["config"]["seed"] not in {r["config"]["seed"] for r in trials}
+def test_a_run_stopped_between_its_divergence_and_its_record_trains_no_more(
+    tmp_path, monkeypatch
+):
+    def die(*_):
+        raise KeyboardInterrupt
+
+    def train(run):
+        run.notes["kept"] = "file"
+        make_train(None, seen, scale=1e18)(run)
+
+    seen, arguments = [], ("--optimizer", "sgd", "--learning-rate", "100")
+    append = results.append
+    monkeypatch.setattr(results, "append", die)
+    with pytest.raises(SystemExit):
+        run_study(tmp_path / "toy.jsonl", *arguments, train=train)
+    monkeypatch.setattr(results, "append", append)
+    lasted = list(seen)
+    [record] = run_study(tmp_path / "toy.jsonl", *arguments, train=train)
+    assert seen == lasted
+    assert len(lasted) < 4
+    assert record["diverged"]
+    assert record["notes"] == {"kept": "file"}
+
+
+def finish_at_once(run):
+    """In place of training."""
+    run.metrics = {name: [0.5] * run.epochs for name in ("loss", "val_loss", "seconds")}
+    run.metrics["val_accuracy"] = [run.learning_rate] * run.epochs
+    run.folder.mkdir(parents=True, exist_ok=True)
+
+
+@once
+def test_who_waits_for_a_run_gets_its_record(tmp_path):
+    """Though the run's folder is removed meanwhile."""
+    other, threads, waited = Study(None, tmp_path / "toy.jsonl"), [], []
+
+    def train(run):
+        def wait():
+            waited.append(other.result(run.config, wait=True))
+
+        threads.append(threading.Thread(target=wait))
+        threads[0].start()
+        time.sleep(0.3)  # until it waits
+        finish_at_once(run)
+
+    records = run_study(tmp_path / "toy.jsonl", train=train)
+    threads[0].join(60)
+    assert waited == records
 
 
 @once
 def test_a_run_of_another_process_is_left_to_it(tmp_path, capsys):
     path = tmp_path / "toy.jsonl"
-    run_study(path, "--seeds", "1")
-    [record] = results.read(path)
-    folder = path.with_suffix("") / study.key({**record["config"], "seed": 2})
-    folder.mkdir()
-    with FileLock(folder / "lock"):
-        records = run_study(path, "--seeds", "1", "2", "3")
-    assert [record["config"]["seed"] for record in records] == [1, 3]
-    assert "left to another process" in capsys.readouterr().out
+
+    def train(run):
+        if run.seed == 2:  # meanwhile another process is given the same command
+            run_study(path, "--seeds", "1", "2", "3", train=finish_at_once)
+            assert seeds_in(path) == [1, 3]
+        finish_at_once(run)
+
+    run_study(path, "--seeds", "1", "2", "3", train=train)
+    assert seeds_in(path) == [1, 3, 2]
+    assert capsys.readouterr().out.count("1 runs are left to another process") == 1
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -202,161 +238,3 @@ def test_every_optimizer_goes_downhill(name):
     assert (keras.ops.convert_to_numpy(variable) < 1).all()
     rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
     assert rate == pytest.approx(LEARNING_RATES[name])
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--optimizer", "magic"],
-        ["--share", "0"],
-        ["--share", "1.5"],
-        ["--share", "nan"],
-        ["--share", "half"],
-        ["--seeds", "-1"],
-        ["--epochs", "0"],
-        ["--batch-size", "2.5"],
-        ["--learning-rate", "-0.1"],
-        ["--unknown", "1"],
-    ],
-    ids=" ".join,
-)
-def test_wrong_arguments_get_one_line(arguments, tmp_path, capsys):
-    share = harness.number(float, 0, 1, low_allowed=False)
-    axes = {"share": {"type": share, "default": [1.0], "help": "of it"}}
-    with pytest.raises(SystemExit) as stop:
-        run_study(tmp_path / "toy.jsonl", *arguments, **axes)
-    assert stop.value.code == 2
-    message = capsys.readouterr().err
-    assert message.count("\n") == 1
-    assert arguments[0] in message
-    assert arguments[1] in message or arguments[0] == "--unknown"
-
-
-RECORD = {"config": {"seed": 1}, "metrics": {}}
-
-
-def test_a_half_written_line_is_no_result(tmp_path):
-    path = tmp_path / "r.jsonl"
-    results.append(path, RECORD)
-    whole = path.read_bytes()
-    for end in range(1, len(whole) - 1):
-        path.write_bytes(whole + whole[:end])
-        assert results.read(path) == [RECORD]
-    results.append(path, RECORD)
-    assert path.read_bytes() == 2 * whole
-    path.write_bytes(whole[:-1])  # its line end alone is missing
-    results.append(path, RECORD)
-    assert path.read_bytes() == 2 * whole
-
-
-@pytest.mark.parametrize("line", ["{", "", "7", "null", '{"config": {}}'])
-def test_a_corrupt_file_is_named_with_its_line(line, tmp_path):
-    path = tmp_path / "r.jsonl"
-    path.write_text(f"{json.dumps(RECORD)}\n{line}\n{json.dumps(RECORD)}\n")
-    with pytest.raises(SystemExit, match=r"r\.jsonl: line 2 is not a result"):
-        results.read(path)
-
-
-WRITER = """
-import pathlib, sys
-if len(sys.argv) > 4:
-    import resource
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]),) * 2)
-sys.path.insert(0, "examples/harness")
-import results  # by itself: its package would load Keras
-path, name, count = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-for i in range(count):
-    results.append(path, {"config": {"by": name, "i": i}, "metrics": {"x": [0] * 500}})
-"""
-
-
-def start_writer(path, *arguments, **options):
-    command = [sys.executable, "-c", WRITER, str(path), *map(str, arguments)]
-    return subprocess.Popen(command, cwd=ROOT, **options)
-
-
-@once
-def test_two_processes_lose_nothing(tmp_path):
-    path, count = tmp_path / "r.jsonl", 60
-    writers = [start_writer(path, name, count) for name in "ab"]
-    assert [writer.wait(120) for writer in writers] == [0, 0]
-    for name in "ab":
-        mine = [
-            r["config"]["i"] for r in results.read(path) if r["config"]["by"] == name
-        ]
-        assert mine == list(range(count))
-
-
-@once
-def test_a_full_disk_leaves_whole_lines(tmp_path):
-    pytest.importorskip("resource", reason="needs limits on file sizes")
-    path = tmp_path / "r.jsonl"
-    writer = start_writer(path, "a", 9, 5000, stderr=subprocess.PIPE, text=True)
-    _, error = writer.communicate(timeout=120)
-    assert writer.returncode == 1
-    assert "No space left" in error
-    assert [r["config"]["i"] for r in results.read(path)] == [0, 1, 2]
-    assert path.read_bytes().endswith(b"\n")
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        OSError(errno.ENOSPC, "No space left on device"),
-        OSError("Can't write data (error message = 'No space left on device')"),
-    ],
-)
-def test_a_full_disk_gets_a_message(error, tmp_path):
-    def train(run):
-        raise error
-
-    with pytest.raises(SystemExit, match=r"is full.*free some space"):
-        run_study(tmp_path / "toy.jsonl", train=train)
-
-
-def test_subsets_are_random_nested_and_fixed_by_the_seed():
-    small, large = (data.subset(1000, fraction, 41) for fraction in (0.1, 0.25))
-    assert len(small) == 100
-    assert set(small) < set(large)
-    assert len(set(large)) == 250
-    np.testing.assert_array_equal(small, data.subset(1000, 0.1, 41))
-    assert set(small) != set(data.subset(1000, 0.1, 42))
-    np.testing.assert_array_equal(data.subset(1000, 1.0, 41), np.arange(1000))
-
-
-def test_noise_is_exact_symmetric_and_fixed_by_the_seed():
-    labels = np.arange(10_000) % 10
-    noisy = data.flip_labels(labels, 0.4, 10, 41)
-    assert (noisy != labels).sum() == 4000
-    # Each other class about as often: 4000 / 9 each, its deviation about 20.
-    offsets = np.bincount((noisy - labels) % 10, minlength=10)[1:]
-    assert abs(offsets - 4000 / 9).max() < 5 * 20
-    np.testing.assert_array_equal(noisy, data.flip_labels(labels, 0.4, 10, 41))
-    assert (noisy != data.flip_labels(labels, 0.4, 10, 42)).any()
-    np.testing.assert_array_equal(labels, data.flip_labels(labels, 0.0, 10, 41))
-
-
-def test_batches_cover_each_epoch_once_in_an_order_of_its_own():
-    batches = data.Batches(np.arange(50), np.arange(50), 16, seed=41)
-    orders = []
-    for epoch in (0, 1, 0):
-        batches.set_epoch(epoch)
-        orders.append(np.concatenate([batches[i][0] for i in range(len(batches))]))
-    assert [len(batches[i][0]) for i in range(len(batches))] == [16, 16, 16, 2]
-    assert all(set(order) == set(range(50)) for order in orders)
-    assert (orders[0] != orders[1]).any()
-    np.testing.assert_array_equal(orders[0], orders[2])
-
-
-def test_a_missing_data_set_gets_one_line(monkeypatch):
-    tfds = pytest.importorskip("tensorflow_datasets", reason="needs `examples`")
-
-    def refuse(name):
-        raise ConnectionError("no\nroute")
-
-    monkeypatch.setattr(tfds, "builder", refuse)
-    with pytest.raises(
-        SystemExit, match=r"^Cannot load 'mnist'.*TFDS_DATA_DIR"
-    ) as stop:
-        data.load("mnist", limit=123)
-    assert "\n" not in stop.value.code

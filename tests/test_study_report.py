@@ -1,5 +1,6 @@
 """The report's arithmetic, against scipy's own intervals."""
 
+import errno
 import json
 
 import numpy as np
@@ -11,6 +12,21 @@ pytest.importorskip("tqdm", reason="needs the extra `examples`")
 from scipy import stats
 
 from examples import report
+from examples.harness import figures
+from examples.harness.compare import group, reference, row_name
+
+
+def runs(optimizer, rate, accuracies, **config):
+    """Records with one accuracy, or a course of them, for each seed."""
+    config = {"optimizer": optimizer, "learning_rate": rate, "tuned": False, **config}
+    return [
+        {
+            "config": {"study": "toy", **config, "seed": seed},
+            "metrics": {"val_accuracy": np.atleast_1d(course).tolist()},
+            "diverged": False,
+        }
+        for seed, course in enumerate(accuracies)
+    ]
 
 
 def write(path, accuracies, diverged=()):
@@ -58,3 +74,86 @@ def test_a_missing_file_gets_one_line(tmp_path, capsys):
     with pytest.raises(SystemExit):
         report.main([str(tmp_path / "none.jsonl")])
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_an_empty_file_gets_one_line(tmp_path, capsys):
+    path = tmp_path / "none.jsonl"
+    path.write_text("")
+    with pytest.raises(SystemExit):
+        report.main([str(path)])
+    assert capsys.readouterr().err.startswith(f"{path} holds no results.")
+
+
+def test_the_reference_is_of_the_same_rate_or_the_only_one():
+    adam = "adam", 0.001, False
+    plain = [runs("gradient-only", rate, [0.5]) for rate in (0.1, 0.01)]
+    ours = runs("adam", 0.001, [0.6])
+    assert reference(group(ours + plain[0], row_name), adam) == plain[0]
+    rows = group(ours + plain[0] + plain[1], row_name)
+    assert reference(rows, adam) == []
+    assert reference(rows, ("sgd", 0.01, False)) == plain[1]
+
+
+def test_trials_are_not_compared(tmp_path, capsys):
+    path = tmp_path / "toy.jsonl"
+    trials = {"evaluate_on": "validation", "fraction": 0.5}
+    records = runs("adam", 0.1, [0.6], **trials)
+    records += runs("gradient-only", 0.1, [0.5], **trials)
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    report.main([str(path), "--figures", str(tmp_path)])
+    assert "| adam | 0.1 | 1 | 60.00 |  |  |  |" in capsys.readouterr().out
+    assert not (tmp_path / "toy-gap-1.png").exists()
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The axes of every figure, kept open."""
+    seen = []
+    monkeypatch.setattr(figures, "save", lambda figure, axes, path: seen.append(axes))
+    yield seen
+    figures.plt.close("all")
+
+
+def test_a_diverged_seed_does_not_cut_the_others_off(drawn):
+    records = runs("adam", 0.1, [[0.2, 0.4, 0.6], [0.4, 0.8, 0.8]])
+    [short] = runs("adam", 0.1, [[0.0]])
+    rows = {("adam", 0.1, False): [*records, {**short, "diverged": True}]}
+    figures.plot_courses(rows, "title", None)
+    [line] = drawn[0].lines
+    np.testing.assert_allclose(line.get_ydata(), [20, 60, 70])
+    assert line.get_label() == "adam, 0.1, 1 diverged"
+    band = drawn[0].collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == (0, pytest.approx(80))
+
+
+def test_tuned_rates_make_one_line(drawn):
+    records = []
+    for fraction, rate, ours in (0.1, 0.3, 0.7), (0.5, 0.03, 0.8):
+        shared = {"tuned": True, "fraction": fraction}
+        records += runs("adam", rate, [ours, ours], **shared)
+        records += runs("gradient-only", 1 - rate, [0.5, 0.5], **shared)
+    figures.plot_gaps(records, "title", None)
+    [curve] = drawn[0].containers
+    np.testing.assert_allclose(curve.lines[0].get_xydata(), [[0.1, 20], [0.5, 30]])
+    assert "adam, tuned" in drawn[0].get_legend_handles_labels()[1]
+
+
+def test_files_of_one_name_keep_their_figures(tmp_path):
+    paths = [tmp_path / folder / "toy.jsonl" for folder in "ab"]
+    for path in paths:
+        path.parent.mkdir()
+        write(path, {"adam": [0.5]})
+    report.main([*map(str, paths), "--figures", str(tmp_path / "figures")])
+    names = {path.stem for path in (tmp_path / "figures").iterdir()}
+    assert names == {"toy-1", "toy-gap-1", "toy_2-1", "toy_2-gap-1"}
+
+
+def test_a_full_disk_gets_a_message(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", fail)
+    path = tmp_path / "toy.jsonl"
+    write(path, {"adam": [0.5]})
+    with pytest.raises(SystemExit, match=r"is full\. Free some space"):
+        report.main([str(path), "--figures", str(tmp_path)])

@@ -3,35 +3,11 @@
 import argparse
 from pathlib import Path
 
+from examples.arguments import Parser, count, number, seed
 from examples.harness.optimizers import OPTIMIZERS, TUNING_FACTORS
 
 # --smoke replaces these: it shows in seconds that a script works, nothing more.
-SMOKE = {"epochs": 2, "seeds": [41]}
-
-
-def number(kind, low, high, low_allowed=True):
-    """A converter for argparse that refuses what lies outside the range."""
-    left = "[" if low_allowed else "("
-
-    def convert(text):
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        inside = value is not None and (low < value <= high or value == low)
-        if not inside or (value == low and not low_allowed):
-            name = "an integer" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(
-                f"{text!r} is not {name} in {left}{low}, {high}]"
-            )
-        return value
-
-    return convert
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message):
-        self.exit(2, f"{self.prog}: {message}. See --help.\n")
+SMOKE = {"epochs": 2, "seeds": [41], "limit": 1024}
 
 
 def make_parser(study, description, epochs, batch_size, axes):
@@ -40,7 +16,7 @@ def make_parser(study, description, epochs, batch_size, axes):
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add, count = parser.add_argument, number(int, 1, 10**6)
+    add = parser.add_argument
     add(
         "--optimizer",
         nargs="+",
@@ -62,7 +38,7 @@ def make_parser(study, description, epochs, batch_size, axes):
     add(
         "--seeds",
         nargs="+",
-        type=number(int, 0, 2**32 - 1),
+        type=seed,
         default=[41, 42, 43],
         metavar="N",
         help="one run for each (default: 41 42 43)",
@@ -90,8 +66,9 @@ def make_parser(study, description, epochs, batch_size, axes):
     add(
         "--smoke",
         action="store_true",
-        help="a trial in seconds: one seed, two epochs, few examples, results in a "
-        "folder of its own",
+        help="a trial in seconds: one seed, two epochs, few examples, of every "
+        "other setting the first value alone, results in a folder of its own; what "
+        "is given beside it counts",
     )
     add("--results", type=Path, help=f"file to add to (default: results/{study}.jsonl)")
     return parser

@@ -41,18 +41,31 @@ def row_name(config):
     return tuple(config[name] for name in ROW)
 
 
+def line_name(config):
+    """As row_name, but one for all rates that tuning found in different cells."""
+    name, rate, tuned = row_name(config)
+    return name, None if tuned else rate, tuned
+
+
 def rate_of(row):
     """The learning rate of a row in words."""
     _, rate, tuned = row
+    if rate is None:
+        return "tuned"
     return f"{rate:g}" + (" (tuned)" if tuned else "")
 
 
 def reference(rows, row):
-    """The gradient-only runs to compare a row with: tuned with tuned."""
-    rows = {name: runs for name, runs in rows.items() if name[0] == REFERENCE}
-    rows = {name: runs for name, runs in rows.items() if name[2] == row[2]}
-    same_rate = [runs for name, runs in rows.items() if name[1] == row[1]]
-    return next(iter(same_rate or rows.values()), [])
+    """The gradient-only runs to compare a row with: tuned with tuned.
+
+    Those at the same rate, else the only ones; where there are several other rates,
+    none: which one to take would decide the difference. None for trials either.
+    """
+    if any(r["config"].get("evaluate_on") == "validation" for r in rows.get(row, [])):
+        return []
+    others = {n: r for n, r in rows.items() if (n[0], n[2]) == (REFERENCE, row[2])}
+    only = next(iter(others.values())) if len(others) == 1 else []
+    return others.get((REFERENCE, *row[1:]), only)
 
 
 def differences(runs, others):

@@ -53,10 +53,10 @@ def load(name, evaluate_on="test", limit=None):
 def subset(size, fraction, seed):
     """Sorted indices of a random share of `size` examples, the same for each seed.
 
-    A smaller fraction is a subset of a larger one.
+    A smaller fraction is a subset of a larger one; the smallest has one example.
     """
     order = np.random.default_rng([seed, 1]).permutation(size)
-    return np.sort(order[: round(fraction * size)])
+    return np.sort(order[: max(1, round(fraction * size))])
 
 
 def flip_labels(labels, rate, classes, seed):

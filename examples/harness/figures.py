@@ -1,5 +1,7 @@
 """Accuracy over the epochs, and its gap to gradient-only over the training share."""
 
+from itertools import zip_longest
+
 import matplotlib
 import numpy as np
 
@@ -8,25 +10,33 @@ from examples.harness.compare import (
     differences,
     group,
     interval,
+    line_name,
     rate_of,
     reference,
-    row_name,
 )
+from examples.harness.disk import message_when_full
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 
 def plot_courses(rows, title, path):
-    """Mean accuracy over the epochs, with the range over the seeds."""
+    """Mean accuracy over the epochs, with the range over the seeds.
+
+    A run that diverged is in the mean as long as it lasted.
+    """
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     for row, runs in rows.items():
-        length = min(len(run["metrics"]["val_accuracy"]) for run in runs)
-        courses = 100 * np.array([r["metrics"]["val_accuracy"][:length] for r in runs])
-        epochs = np.arange(1, length + 1)
+        courses = [run["metrics"]["val_accuracy"] for run in runs]
+        # One row an epoch; NaN after the end of a run.
+        courses = np.array([*zip_longest(*courses, fillvalue=np.nan)], dtype="float64")
+        courses *= 100
+        epochs = np.arange(1, len(courses) + 1)
+        diverged = sum(run["diverged"] for run in runs)
         label = f"{row[0]}, {rate_of(row)}"
-        [line] = axes.plot(epochs, courses.mean(axis=0), label=label)
-        low, high = courses.min(axis=0), courses.max(axis=0)
+        label += f", {diverged} diverged" if diverged else ""
+        [line] = axes.plot(epochs, np.nanmean(courses, axis=1), label=label)
+        low, high = np.nanmin(courses, axis=1), np.nanmax(courses, axis=1)
         axes.fill_between(epochs, low, high, color=line.get_color(), alpha=0.15)
     axes.set(xlabel="epoch", ylabel="accuracy (%)", title=title)
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -36,10 +46,10 @@ def plot_courses(rows, title, path):
 def plot_gaps(records, title, path):
     """Paired difference from gradient-only, with its interval, over the fraction."""
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    for row in group(records, row_name):
+    for row in group(records, line_name):
         points = []
         for cell, runs in group(records, lambda c: c["fraction"]).items():
-            rows = group(runs, row_name)
+            rows = group(runs, line_name)
             pairs = differences(rows.get(row, []), reference(rows, row))
             if pairs and row[0] != REFERENCE:
                 points.append((cell, *interval(100 * np.array(pairs))))
@@ -63,7 +73,8 @@ def save(figure, axes, path):
     if axes.get_legend_handles_labels()[0]:
         axes.legend()
     axes.grid(alpha=0.3)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
+    with message_when_full(path.parent, "Free some space and try again."):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=150)
     plt.close(figure)
     print(f"![{path.stem}]({path})\n")

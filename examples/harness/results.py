@@ -7,6 +7,12 @@ import sys
 
 from filelock import FileLock
 
+# What a record must hold for anyone to read it.
+NEEDED = {
+    "config": {"study", "optimizer", "learning_rate", "tuned", "seed"},
+    "metrics": {"val_accuracy"},
+}
+
 
 def parse(line):
     """The record in a line, None if it holds none."""
@@ -14,8 +20,11 @@ def parse(line):
         record = json.loads(line)
     except ValueError:
         return None
-    whole = isinstance(record, dict) and {"config", "metrics"} <= record.keys()
-    return record if whole else None
+    whole = isinstance(record, dict) and all(
+        isinstance(record.get(part), dict) and names <= record[part].keys()
+        for part, names in NEEDED.items()
+    )
+    return record if whole and record["metrics"]["val_accuracy"] else None
 
 
 def read(path):

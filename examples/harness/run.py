@@ -32,7 +32,8 @@ class Run:
         self.notes = {}
         self.metrics = {}
         if (folder / "progress.json").exists():
-            self.metrics = json.loads((folder / "progress.json").read_text())
+            progress = json.loads((folder / "progress.json").read_text())
+            self.metrics, self.notes = progress["metrics"], progress["notes"]
         self.epochs_done = len(self.metrics.get("loss", []))
 
     def __getattr__(self, name):
@@ -44,8 +45,12 @@ class Run:
     @property
     def diverged(self):
         """Whether any loss was a NaN or infinite; such a run stops early."""
-        losses = self.metrics["loss"] + self.metrics["val_loss"]
+        losses = self.metrics.get("loss", []) + self.metrics.get("val_loss", [])
         return not all(map(is_finite, losses))
+
+    @property
+    def epochs_left(self):
+        return 0 if self.diverged else self.epochs - self.epochs_done
 
     def load(self, name):
         """((x, y), (x_eval, y_eval)); evaluation data are never trained on."""
@@ -82,7 +87,7 @@ class Run:
         epoch = len(self.metrics["loss"])
         model.save_weights(self.folder / f"{epoch}.weights.h5")
         new = self.folder / "progress.new"
-        new.write_text(json.dumps(self.metrics))
+        new.write_text(json.dumps({"metrics": self.metrics, "notes": self.notes}))
         os.replace(new, self.folder / "progress.json")
         (self.folder / f"{epoch - 1}.weights.h5").unlink(missing_ok=True)
 

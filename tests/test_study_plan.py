@@ -1,0 +1,133 @@
+"""Which runs a study consists of, and what it says that they will cost."""
+
+import contextlib
+
+import numpy as np
+import pytest
+
+pytest.importorskip("filelock", reason="needs the extra `examples`")
+pytest.importorskip("tqdm", reason="needs the extra `examples`")
+
+from test_study import finish_at_once, make_train, once, run_study
+
+from examples import harness
+from examples.harness import data
+from examples.harness.optimizers import LEARNING_RATES, TUNING_FACTORS
+
+
+@once
+def test_tuning_gives_everyone_the_same_trials_off_the_test_set(tmp_path):
+    optimizers = ["gradient-only", "adam"]
+    records = run_study(
+        tmp_path / "toy.jsonl", "--tune", "--optimizer", *optimizers, "--epochs", "1"
+    )
+    for name in optimizers:
+        mine = [r for r in records if r["config"]["optimizer"] == name]
+        trials = [r for r in mine if r["config"]["evaluate_on"] == "validation"]
+        rates = [r["config"]["learning_rate"] for r in trials]
+        expected = [LEARNING_RATES[name] * factor for factor in TUNING_FACTORS]
+        np.testing.assert_allclose(rates, expected, rtol=1e-3)
+        [final] = [r for r in mine if r["config"]["evaluate_on"] == "test"]
+        best = max(trials, key=lambda r: r["metrics"]["val_accuracy"][-1])
+        assert final["config"]["learning_rate"] == best["config"]["learning_rate"]
+        assert final["config"]["seed"] not in {r["config"]["seed"] for r in trials}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--optimizer", "magic"],
+        ["--share", "0"],
+        ["--share", "1.5"],
+        ["--share", "nan"],
+        ["--share", "half"],
+        ["--seeds", "-1"],
+        ["--epochs", "0"],
+        ["--batch-size", "2.5"],
+        ["--learning-rate", "-0.1"],
+        ["--unknown", "1"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_arguments_get_one_line(arguments, tmp_path, capsys):
+    share = harness.number(float, 0, 1, low_allowed=False)
+    axes = {"share": {"type": share, "default": [1.0], "help": "of it"}}
+    with pytest.raises(SystemExit) as stop:
+        run_study(tmp_path / "toy.jsonl", *arguments, **axes)
+    assert stop.value.code == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert arguments[0] in message
+    assert arguments[1] in message or arguments[0] == "--unknown"
+
+
+@once
+def test_no_trial_asks_for_the_test_set(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(data, "load", lambda *arguments: asked.append(arguments))
+
+    def train(run):
+        run.load("toy")
+        finish_at_once(run)
+
+    run_study(tmp_path / "toy.jsonl", "--tune", "--seeds", "1", "2", train=train)
+    trials = [("toy", "validation", None)] * len(TUNING_FACTORS)
+    assert asked == [*trials, *[("toy", "test", None)] * 2]
+
+
+def stop(run):
+    raise KeyboardInterrupt
+
+
+def plan(path, capsys, *arguments):
+    """What a study says before it starts; it trains nothing."""
+    with contextlib.suppress(SystemExit):
+        run_study(path, *arguments, train=stop)
+    return capsys.readouterr().out.splitlines()[0]
+
+
+@once
+def test_few_examples_are_not_priced_as_all(tmp_path, capsys):
+    path = tmp_path / "toy.jsonl"
+    few = "--limit", "10"
+    assert plan(path, capsys).endswith("0:00:04 h, at 1.0 s an epoch on two CPU cores")
+    run_study(path, train=finish_at_once)  # in 0.5 s an epoch
+    capsys.readouterr()
+    assert plan(path, capsys, *few).startswith("1 runs, 4 epochs to go")
+    assert "about" not in plan(path, capsys, *few)
+    run_study(path, *few, train=finish_at_once)
+    capsys.readouterr()
+    assert "at 0.5 s an epoch as in the runs" in plan(path, capsys, *few)
+    assert "at 0.5 s" in plan(path, capsys, "--seeds", "1")
+
+
+@once
+def test_finished_tuned_runs_are_not_to_do(tmp_path, capsys):
+    path, tune = tmp_path / "toy.jsonl", ("--tune", "--seeds", "1", "2")
+    assert plan(path, capsys, *tune).startswith("7 runs, 28 epochs")
+    run_study(path, "--tune", "--seeds", "1", train=finish_at_once)
+    capsys.readouterr()
+    assert plan(path, capsys, *tune).startswith("7 runs, 4 epochs")
+
+
+@once
+def test_an_interrupted_run_counts_what_is_left(tmp_path, capsys):
+    path = tmp_path / "toy.jsonl"
+    with pytest.raises(SystemExit):
+        run_study(path, train=make_train(3))
+    capsys.readouterr()
+    assert plan(path, capsys, "--seeds", "41", "42").startswith("2 runs, 5 epochs")
+
+
+@once
+def test_smoke_takes_the_first_of_what_is_not_given(tmp_path):
+    axes = {name: {"type": int, "default": [7, 8], "help": ""} for name in "ab"}
+
+    def configs(name, *arguments):
+        path = tmp_path / f"{name}.jsonl"
+        records = run_study(path, *arguments, train=finish_at_once, **axes)
+        return [(r["config"]["a"], r["config"]["b"]) for r in records]
+
+    assert configs("smoke", "--smoke") == [(7, 7)]
+    assert configs("given", "--smoke", "--b", "8", "9") == [(7, 8), (7, 9)]
+    assert len(configs("whole")) == 4
