@@ -16,10 +16,20 @@ from test_study import once
 from examples import cifar10_resnet18, transfer_resnet18
 
 
-# Minutes of compilation on the other two, and nothing in it that depends on them.
+@pytest.mark.filterwarnings("ignore")  # those of keras-hub and keras-cv
+def test_cifar10_resnet18():
+    """In its usual form, for 32×32 images."""
+    pytest.importorskip("keras_hub", reason="needs keras-hub")
+    arguments = ["--limit", "16", "--epochs", "1", "--optimizer", "neuroplastic"]
+    [record] = run("cifar10_resnet18", *arguments)
+    assert not record["diverged"]
+    assert record["notes"]["backbone-0-9"]
+
+
+# The rest compiles several networks, which takes the other two backends minutes.
 @pytest.mark.skipif(BACKEND != "torch", reason="ResNet-18 is tried on PyTorch alone")
 @pytest.mark.parametrize("backbone", ["keras-hub", "keras-cv"])
-@pytest.mark.filterwarnings("ignore")  # those of keras-hub and keras-cv
+@pytest.mark.filterwarnings("ignore")
 def test_resnet18_moves_to_other_classes(backbone):
     pytest.importorskip(backbone.replace("-", "_"), reason=f"needs {backbone}")
     arguments = ["--optimizer", "neuroplastic", "--backbone", backbone]
