@@ -68,7 +68,7 @@ clean:
 
 .venv/dev: pyproject.toml | .venv/bin/python
 	$(PIP) '$(TORCH)'
-	$(PIP) --editable '.[tensorflow,jax,torch,examples,keras-hub,dev]'
+	$(PIP) --editable '.[tensorflow,jax,torch,examples,keras-hub,keras-cv,dev]'
 	touch $@ .venv/demo
 
 .venv-oldest/dev: pyproject.toml Makefile
