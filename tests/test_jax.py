@@ -12,7 +12,7 @@ import jax
 
 from keras_neuroplastic import _jax
 
-SHAPES = [(512, 512), (3,), (512, 300), (256, 600)]
+SHAPES = [(512, 512), (3,), (512, 500), (256, 1000), (500, 512)]
 LARGEST = 4 * 512 * 512  # bytes
 
 
@@ -42,7 +42,8 @@ def chained(request, monkeypatch):
 def test_a_step_holds_the_arrays_of_one_large_variable(chained):
     step, _ = compiled_step(NeuroPlastic())
     extra = step.memory_analysis().temp_size_in_bytes
-    assert (extra <= 1.1 * LARGEST) == chained
+    # One array of it, or with an older XLA two.
+    assert (extra <= 2.1 * LARGEST) == chained
 
 
 def after_two_steps(large, monkeypatch, bad=1.0):
