@@ -1,6 +1,7 @@
 """Command-line arguments with ranges, and their errors in one line."""
 
 import argparse
+from pathlib import Path
 
 
 def number(kind, low, high, low_allowed=True):
@@ -25,6 +26,13 @@ def number(kind, low, high, low_allowed=True):
 
 count = number(int, 1, 10**6)
 seed = number(int, 0, 2**32 - 1)
+
+
+def results_file(text):
+    """A path; the same without .jsonl is the folder of what is not finished."""
+    if not text.endswith(".jsonl"):
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in .jsonl")
+    return Path(text)
 
 
 class Parser(argparse.ArgumentParser):

@@ -48,7 +48,7 @@ def table(rows):
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row, runs in rows.items():
-        diverged = sum(run["diverged"] for run in runs)
+        diverged = sum(run.get("diverged", False) for run in runs)
         accuracies = percent(list(final(runs).values()))
         cells = (
             row[0],

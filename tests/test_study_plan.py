@@ -45,6 +45,7 @@ def test_tuning_gives_everyone_the_same_trials_off_the_test_set(tmp_path):
         ["--epochs", "0"],
         ["--batch-size", "2.5"],
         ["--learning-rate", "-0.1"],
+        ["--results", "results/toy"],
         ["--unknown", "1"],
     ],
     ids=" ".join,

@@ -1,9 +1,8 @@
 """The command line that every study shares."""
 
 import argparse
-from pathlib import Path
 
-from examples.arguments import Parser, count, number, seed
+from examples.arguments import Parser, count, number, results_file, seed
 from examples.harness.optimizers import OPTIMIZERS, TUNING_FACTORS
 
 # --smoke replaces these: it shows in seconds that a script works, nothing more.
@@ -70,5 +69,9 @@ def make_parser(study, description, epochs, batch_size, axes):
         "other setting the first value alone, results in a folder of its own; what "
         "is given beside it counts",
     )
-    add("--results", type=Path, help=f"file to add to (default: results/{study}.jsonl)")
+    add(
+        "--results",
+        type=results_file,
+        help=f"file to add to (default: results/{study}.jsonl)",
+    )
     return parser
