@@ -55,8 +55,8 @@ def _mean(x, axis):
 def _sum_of_squares(x, axis):
     squares = ops.square(x)
     if backend() == "tensorflow":
-        # Its XLA has a fast kernel for sums, but not for those of a bare product.
-        squares = _saturate(squares)
+        # Its XLA has a fast kernel for sums, but none for those of a bare product.
+        squares = ops.maximum(squares, 0.0)
     return _sum(squares, axis)
 
 
@@ -85,14 +85,14 @@ def update_traces(old, g, activity_decay, beta_1, beta_2):
     return new
 
 
-def normalize(x, epsilon, per_parameter=True, axis=None):
-    """A signal with mean 1 over its variable, N(x) = x / (mean(x) + ε).
+def normalize(x, epsilon, per_parameter=True, axis=None, weight=1.0):
+    """A signal with mean 1 over its variable, N(x) = x / (mean(x) + ε), times weight.
 
-    With `per_parameter=False` it is the scalar mean(N(x)) = N(mean(x)).
+    With `per_parameter=False` it is the scalar mean(N(x)) = N(mean(x)), times weight.
     """
     mean = _mean(x, axis)
     # One division a variable, where a compiler might make one an element.
-    return (x if per_parameter else mean) * (1 / (mean + epsilon))
+    return (x if per_parameter else mean) * (weight / (mean + epsilon))
 
 
 def plasticity(
@@ -119,17 +119,17 @@ def plasticity(
     """
     activity_weight, gradient_weight, memory_weight = weights
 
-    def signal(x):
-        return normalize(x, epsilon, per_parameter, axis)
+    def signal(x, weight=1.0):
+        return normalize(x, epsilon, per_parameter, axis, weight)
 
     gradient_signal = signal(ops.abs(g))
     weighted = gradient_weight * gradient_signal
     if activity_weight:
-        weighted = weighted + activity_weight * signal(traces["activity"])
+        weighted = weighted + signal(traces["activity"], activity_weight)
     if memory_weight:
         rms = ops.sqrt(traces["variance"])
         magnitude = ops.abs(traces["momentum"]) / (rms + epsilon)
-        weighted = weighted + memory_weight * signal(magnitude)
+        weighted = weighted + signal(magnitude, memory_weight)
 
     alpha_full = _clip(weighted, min_alpha, max_alpha)
     if isinstance(scale, float) and scale == 1.0:
