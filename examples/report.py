@@ -17,6 +17,7 @@ from examples.harness import results
 from examples.harness.compare import (
     cell_name,
     differences,
+    diverged,
     final,
     group,
     interval,
@@ -48,7 +49,6 @@ def table(rows):
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row, runs in rows.items():
-        diverged = sum(run.get("diverged", False) for run in runs)
         accuracies = percent(list(final(runs).values()))
         cells = (
             row[0],
@@ -57,7 +57,7 @@ def table(rows):
             accuracies,
             *difference(runs, reference(rows, row)),
         )
-        lines.append("| " + " | ".join(map(str, (*cells, diverged or ""))) + " |")
+        lines.append("| " + " | ".join(map(str, (*cells, diverged(runs) or ""))) + " |")
     return "\n".join(lines)
 
 

@@ -22,11 +22,11 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
 
     def build(self, variables):
         _validation.check_together(self)  # an attribute may have been set since
-        overwritten = any(
-            getattr(v, "overwrite_with_gradient", False) for v in variables
-        )
-        jax = keras.backend.backend() == "jax"
-        if self.ema_overwrite_frequency and overwritten and jax:
+        if (
+            keras.backend.backend() == "jax"
+            and self.ema_overwrite_frequency
+            and any(getattr(v, "overwrite_with_gradient", False) for v in variables)
+        ):
             raise ValueError(
                 "`ema_overwrite_frequency` must be None on JAX where variables are "
                 "overwritten by their gradient, as in float8 layers. Received: "

@@ -15,6 +15,9 @@ from test_study import once
 
 from examples import cifar10_resnet18, transfer_resnet18
 
+# What compiles several networks, which takes the other two backends minutes.
+on_torch = pytest.mark.skipif(BACKEND != "torch", reason="tried on PyTorch alone")
+
 
 @pytest.mark.filterwarnings("ignore")  # those of keras-hub and keras-cv
 def test_cifar10_resnet18():
@@ -26,8 +29,7 @@ def test_cifar10_resnet18():
     assert record["notes"]["backbone-0-9"]
 
 
-# The rest compiles several networks, which takes the other two backends minutes.
-@pytest.mark.skipif(BACKEND != "torch", reason="ResNet-18 is tried on PyTorch alone")
+@on_torch
 @pytest.mark.parametrize("backbone", ["keras-hub", "keras-cv"])
 @pytest.mark.filterwarnings("ignore")
 def test_resnet18_moves_to_other_classes(backbone):
@@ -43,7 +45,7 @@ def test_resnet18_moves_to_other_classes(backbone):
     assert not record["diverged"]
 
 
-@pytest.mark.skipif(BACKEND != "torch", reason="ResNet-18 is tried on PyTorch alone")
+@on_torch
 @pytest.mark.parametrize("backbone", ["keras-hub", "keras-cv"])
 @pytest.mark.filterwarnings("ignore")
 def test_the_cifar_stem_keeps_every_pixel(backbone):
@@ -58,7 +60,7 @@ def test_the_cifar_stem_keeps_every_pixel(backbone):
     assert small.count_params() == pytest.approx(11.17e6, rel=2e-3)
 
 
-@pytest.mark.skipif(BACKEND != "torch", reason="ResNet-18 is tried on PyTorch alone")
+@on_torch
 @pytest.mark.filterwarnings("ignore")
 def test_resnet18_from_a_preset():
     """The way of --weights imagenet, with a preset on disk in place of a download."""

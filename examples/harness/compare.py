@@ -24,6 +24,11 @@ def final(runs):
     return {r["config"]["seed"]: r["metrics"]["val_accuracy"][-1] for r in runs}
 
 
+def diverged(runs):
+    """How many of them did."""
+    return sum(run.get("diverged", False) for run in runs)
+
+
 def group(records, name):
     """Lists of records with the same name(config), by that name, sorted."""
     records = sorted(records, key=lambda r: repr(name(r["config"])))

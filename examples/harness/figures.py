@@ -8,6 +8,7 @@ import numpy as np
 from examples.harness.compare import (
     REFERENCE,
     differences,
+    diverged,
     group,
     interval,
     line_name,
@@ -32,9 +33,8 @@ def plot_courses(rows, title, path):
         courses = np.array([*zip_longest(*courses, fillvalue=np.nan)], dtype="float64")
         courses *= 100
         epochs = np.arange(1, len(courses) + 1)
-        diverged = sum(run["diverged"] for run in runs)
         label = f"{row[0]}, {rate_of(row)}"
-        label += f", {diverged} diverged" if diverged else ""
+        label += f", {diverged(runs)} diverged" if diverged(runs) else ""
         [line] = axes.plot(epochs, np.nanmean(courses, axis=1), label=label)
         low, high = np.nanmin(courses, axis=1), np.nanmax(courses, axis=1)
         axes.fill_between(epochs, low, high, color=line.get_color(), alpha=0.15)
