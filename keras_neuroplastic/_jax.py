@@ -9,6 +9,8 @@ from functools import partial
 
 import jax
 import keras
+import numpy as np
+from jax import lax
 from jax import numpy as jnp
 
 # Elements of a variable whose intermediate arrays are worth waiting for.
@@ -17,10 +19,12 @@ LARGE = 2**17
 
 def choose_step(optimizer, otherwise):
     """`step` where it pays, or else what is given."""
-    # On other devices memory is not fresh; to wait for a shard would be to send it.
-    if jax.default_backend() != "cpu" or keras.distribution.distribution():
-        return otherwise
-    return partial(step, optimizer)
+    return partial(step, optimizer) if on_one_cpu() else otherwise
+
+
+def on_one_cpu():
+    """On other devices memory is not fresh; to wait for a shard would be to send it."""
+    return jax.default_backend() == "cpu" and not keras.distribution.distribution()
 
 
 def step(optimizer, gradients, variables, learning_rate):
@@ -43,3 +47,23 @@ def after(done, x):
     """
     above = jnp.abs(done.ravel()[0]) > jnp.inf
     return x * jnp.where(above, 0, 1).astype(x.dtype)
+
+
+def sums(arrays):
+    """The sums of small arrays of one size."""
+    rows = jnp.stack([x.ravel() for x in arrays])
+    ones = np.ones(rows.shape[1], rows.dtype)
+    return jnp.dot(rows, ones, precision=lax.Precision.HIGHEST)
+
+
+def summed_as_made(x, rows):
+    """The sums over so many rows of x >= 0, or x itself on another device."""
+    if not on_one_cpu():
+        return x
+    # A sum that XLA does not know for one.
+    zero = np.zeros((), x.dtype)
+    return lax.reduce(x.reshape(rows, -1), zero, add_magnitudes, (0,))
+
+
+def add_magnitudes(x, y):
+    return jnp.abs(x) + jnp.abs(y)

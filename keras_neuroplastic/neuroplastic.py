@@ -198,30 +198,30 @@ class NeuroPlastic(PlasticityOptimizer):
         for name, slot in slots.items():
             self.assign(slot, new[name])
 
-    def moved(self, gradient, variable, old, learning_rate, decayed, axis=None):
+    def moved(self, g, theta, old, eta, decayed, axis=None):
         """The value of a variable and its traces after a step, by the rules.
 
         With an `axis`, each row of a matrix is a variable.
         """
-        dtype = rules.step_dtype(variable.dtype)
-        g = ops.cast(gradient, dtype)
-        theta = ops.cast(variable, dtype)
-        eta = ops.cast(learning_rate, dtype)
+        dtype = rules.step_dtype(theta.dtype)
+        g, theta, eta = (ops.cast(x, dtype) for x in (g, theta, eta))
         new = rules.update_traces(old, g, self.activity_decay, self.beta_1, self.beta_2)
+        signals = rules.signals(new, g, self.epsilon)
+        means = rules.means(signals, axis)
         alpha = rules.plasticity(
-            new,
-            g,
+            signals,
+            means,
             weights=(self.activity_weight, self.gradient_weight, self.memory_weight),
             scale=self.current_scale(dtype),
             min_alpha=self.min_alpha,
             max_alpha=self.max_alpha,
             per_parameter=self.per_parameter,
             epsilon=self.epsilon,
-            axis=axis,
         )
         u = rules.stabilize(
             alpha,
             g,
+            means,
             max_update_norm=self.max_update_norm,
             target_rms=self.target_rms,
             adaptation_rate=self.adaptation_rate,

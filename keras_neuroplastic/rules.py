@@ -9,6 +9,7 @@ and every caller.
 """
 
 import math
+from importlib import import_module
 
 from keras import ops
 from keras.backend import backend, standardize_dtype
@@ -16,6 +17,15 @@ from keras.backend import backend, standardize_dtype
 # Sums are held below this: the largest power of two whose reciprocal is a normal
 # number, for XLA divides by multiplying with the reciprocal and flushes subnormals.
 LARGEST = {"float32": 2.0**126, "float64": 2.0**1022}
+# On JAX, the signals of at most so many elements are summed by one operation.
+SMALL = 2**12
+# From so many elements on a sum has two stages, the first over at most so many rows.
+LARGE = 2**15
+ROWS = 16
+
+
+def _jax():
+    return import_module("keras_neuroplastic._jax")
 
 
 def step_dtype(dtype):
@@ -44,20 +54,26 @@ def _size(x, axis):
 
 
 def _sum(x, axis):
+    # Means are made of this: ops.mean rounds float64 to float32 on JAX and PyTorch.
     return ops.sum(x, axis, keepdims=axis is not None)
 
 
-def _mean(x, axis):
-    # Not ops.mean, which rounds float64 to float32 on JAX and PyTorch.
-    return _saturate(_sum(x, axis) / _size(x, axis))
+def _sum_of_magnitudes(x, axis):
+    """The sum of x >= 0.
 
-
-def _sum_of_squares(x, axis):
-    squares = ops.square(x)
-    if backend() == "tensorflow":
-        # Its XLA has a fast kernel for sums, but none for those of a bare product.
-        squares = ops.maximum(squares, 0.0)
-    return _sum(squares, axis)
+    XLA on a CPU leaves the sum of a large array to a library, which has to find it in
+    memory. In two stages, of which the first is no plain sum, |g| or u² is summed as
+    it is made.
+    """
+    size = math.prod(x.shape)
+    rows = math.gcd(size, ROWS)
+    if axis is None and rows > 1 and size >= LARGE:
+        if backend() == "tensorflow":
+            sums = ops.sum(ops.reshape(x, (rows, -1)), 0)
+            x = ops.maximum(sums, 0.0)  # else XLA makes one plain sum of the two
+        elif backend() == "jax":
+            x = _jax().summed_as_made(x, rows)
+    return _sum(x, axis)
 
 
 def trace(old, value, decay):
@@ -85,61 +101,64 @@ def update_traces(old, g, activity_decay, beta_1, beta_2):
     return new
 
 
-def normalize(x, epsilon, per_parameter=True, axis=None, weight=1.0):
-    """A signal with mean 1 over its variable, N(x) = x / (mean(x) + ε), times weight.
+def signals(traces, g, epsilon):
+    """What α follows: |g|, a and |m| / (√v + ε), those of them that have traces."""
+    found = [ops.abs(g)]
+    if "activity" in traces:
+        found.append(traces["activity"])
+    if "momentum" in traces:
+        rms = ops.sqrt(traces["variance"])
+        found.append(ops.abs(traces["momentum"]) / (rms + epsilon))
+    return found
 
-    With `per_parameter=False` it is the scalar mean(N(x)) = N(mean(x)), times weight.
-    """
-    mean = _mean(x, axis)
+
+def means(signals, axis=None):
+    """The means of the signals, stacked: one operation on them serves all."""
+    size = _size(signals[0], axis)
+    if backend() == "jax" and axis is None and size <= SMALL:
+        return _saturate(_jax().sums(signals) / size)
+    first, *others = signals
+    sums = [_sum_of_magnitudes(first, axis), *(_sum(x, axis) for x in others)]
+    return _saturate(ops.stack(sums) / size)
+
+
+def _gains(mean, epsilon):
+    """What makes the mean of each signal 1."""
     # One division a variable, where a compiler might make one an element.
-    return (x if per_parameter else mean) * (weight / (mean + epsilon))
+    return ops.unstack(1 / (mean + epsilon), mean.shape[0])
 
 
 def plasticity(
-    traces,
-    g,
-    weights,
-    scale,
-    min_alpha,
-    max_alpha,
-    per_parameter,
-    epsilon,
-    axis=None,
+    signals, mean, weights, scale, min_alpha, max_alpha, per_parameter, epsilon
 ):
-    """The plasticity coefficient α, from the traces after the step.
+    """The plasticity coefficient α, from the signals and their means.
 
     ```
+    N(x) = x / (mean(x) + ε)
     α_gradient = clip(N(|g|), α_min, α_max)
     α_full = clip(w_a N(a) + w_g N(|g|) + w_m N(|m| / (√v + ε)), α_min, α_max)
     α = α_gradient + κ (α_full - α_gradient)
     ```
 
     with `weights` = (w_a, w_g, w_m) and κ = `scale`. α is not clipped again: κ > 1
-    extrapolates beyond the range on purpose. A scalar if not `per_parameter`.
+    extrapolates beyond the range on purpose. With `per_parameter=False` each signal is
+    its mean, and α a scalar.
     """
     activity_weight, gradient_weight, memory_weight = weights
-
-    def signal(x, weight=1.0):
-        return normalize(x, epsilon, per_parameter, axis, weight)
-
-    gradient_signal = signal(ops.abs(g))
-    weighted = gradient_weight * gradient_signal
-    if activity_weight:
-        weighted = weighted + signal(traces["activity"], activity_weight)
-    if memory_weight:
-        rms = ops.sqrt(traces["variance"])
-        magnitude = ops.abs(traces["momentum"]) / (rms + epsilon)
-        weighted = weighted + signal(magnitude, memory_weight)
-
-    alpha_full = _clip(weighted, min_alpha, max_alpha)
+    weights = [gradient_weight, *(w for w in (activity_weight, memory_weight) if w)]
+    gains = _gains(mean, epsilon)
+    values = signals if per_parameter else ops.unstack(mean, len(signals))
+    weighted = zip(values, weights, gains, strict=True)
+    first, *others = [x * (weight * gain) for x, weight, gain in weighted]
+    alpha_full = _clip(sum(others, first), min_alpha, max_alpha)
     if isinstance(scale, float) and scale == 1.0:
         return alpha_full
-    alpha_gradient = _clip(gradient_signal, min_alpha, max_alpha)
+    alpha_gradient = _clip(values[0] * gains[0], min_alpha, max_alpha)
     return alpha_gradient + scale * (alpha_full - alpha_gradient)
 
 
 def stabilize(
-    alpha, g, max_update_norm, target_rms, adaptation_rate, epsilon, axis=None
+    alpha, g, mean, max_update_norm, target_rms, adaptation_rate, epsilon, axis=None
 ):
     """The homeostatically stabilised update, from u = α g.
 
@@ -148,15 +167,15 @@ def stabilize(
     3. `u <- u clip(1 + ρ (r* - r), 0.5, 1.5)`, ρ = `adaptation_rate` (0: never),
        r* = `target_rms`.
 
-    u is taken in units of the mean of |g|, where its squares neither overflow nor
-    vanish, whatever the size of the gradient. Both corrections are scalars, so one
-    reduction serves them and the update is written once.
+    u is taken in units of the mean of |g|, the first of `mean`, where its squares
+    neither overflow nor vanish, whatever the size of the gradient. Both corrections
+    are scalars, so one reduction serves them and the update is written once.
     """
     if max_update_norm is None and not adaptation_rate:
         return alpha * g
-    unit = _mean(ops.abs(g), axis) + epsilon
-    u = alpha * (g * (1 / unit))
-    norm = ops.sqrt(_sum_of_squares(u, axis))
+    unit = mean[0] + epsilon
+    u = alpha * (g * _gains(mean, epsilon)[0])
+    norm = ops.sqrt(_sum_of_magnitudes(ops.square(u), axis))
     scale = unit
     if max_update_norm is not None:
         clipped = max_update_norm / (norm + epsilon / unit)

@@ -10,6 +10,8 @@ from reference import WRONG_VARIANTS, Reference
 from keras_neuroplastic import NeuroPlastic, PlasticityWarmup
 
 SHAPES = [(5, 4), (3,), (2, 3, 2), (1,), ()]
+# Compilers sum these in other ways, by their size and its divisors.
+LARGER_SHAPES = [(4097,), (256, 130), (2, 16385), (181, 183)]
 STEPS = 8
 # Arguments that the optimizer and the twin spell alike, and those they do not.
 OPTIONS = {
@@ -54,7 +56,7 @@ OPTIONS = {
 }
 
 
-def gradients(seed=0):
+def gradients(shapes, seed):
     """Gradients of very different size, one in ten elements zero."""
     rng = np.random.default_rng(seed)
     for _ in range(STEPS):
@@ -62,19 +64,19 @@ def gradients(seed=0):
             rng.normal(size=shape)
             * 10.0 ** rng.uniform(-4, 1)
             * (rng.random(size=shape) > 0.1)
-            for shape in SHAPES
+            for shape in shapes
         ]
 
 
-def deviation(optimizer, twin_options, seed=0):
+def deviation(optimizer, twin_options, seed=0, shapes=SHAPES):
     """The worst error over all steps, relative to the largest element."""
     rng = np.random.default_rng(seed)
-    initial = [rng.normal(size=shape) for shape in SHAPES]
+    initial = [rng.normal(size=shape) for shape in shapes]
     variables = [keras.Variable(x, dtype="float64") for x in initial]
     twins = [Reference(x, **twin_options) for x in initial]
     worst = 0.0
     step = stepper(optimizer, variables, "float64")
-    for grads in gradients(seed):
+    for grads in gradients(shapes, seed):
         step(grads)
         for i, (twin, g) in enumerate(zip(twins, grads, strict=True)):
             pairs = [(variables[i], twin.step(g))]
@@ -95,6 +97,13 @@ def test_every_step(options, float64):
     common, own, twins = OPTIONS[options]
     optimizer = NeuroPlastic(**common, **own)
     assert deviation(optimizer, {**common, **twins}) < 1e-13
+
+
+@pytest.mark.parametrize("per_parameter", [True, False])
+def test_every_step_of_larger_variables(per_parameter, float64):
+    options = {"per_parameter": per_parameter, "plasticity_scale": 2.0}
+    optimizer = NeuroPlastic(**options)
+    assert deviation(optimizer, options, shapes=LARGER_SHAPES) < 1e-12
 
 
 @pytest.mark.parametrize("wrong", WRONG_VARIANTS)
@@ -173,8 +182,10 @@ def test_skip_nonfinite_keeps_value_and_traces(bad):
         assert np.all(np.isfinite(new[1]))
 
 
-def test_a_nonfinite_gradient_shows_without_skipping():
-    variable = keras.Variable(np.ones(3))
-    gradient = ops.convert_to_tensor([0.1, np.nan, 0.3], "float32")
-    NeuroPlastic().apply([gradient], [variable])
-    assert np.any(np.isnan(variable.numpy()))
+@pytest.mark.parametrize("size", [3, 2**16])
+def test_a_nonfinite_gradient_shows_without_skipping(size):
+    variables = [keras.Variable(np.ones(size))]
+    gradient = np.full(size, 0.1)
+    gradient[1] = np.nan
+    stepper(NeuroPlastic(), variables, "float32")([gradient])
+    assert np.all(np.isnan(variables[0].numpy()))
