@@ -1,12 +1,11 @@
 """The NeuroPlastic optimizer."""
 
-from importlib import import_module
-
 import keras
 from keras import ops
 
 from keras_neuroplastic import _validation, rules
 from keras_neuroplastic._base import PlasticityOptimizer
+from keras_neuroplastic._fast import fast
 from keras_neuroplastic.schedules import PlasticityWarmup
 
 
@@ -180,10 +179,9 @@ class NeuroPlastic(PlasticityOptimizer):
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         step = super()._backend_update_step
-        fast = {"jax": "_jax", "torch": "_torch"}.get(keras.backend.backend())
         # A subclass with an update rule of its own has it followed.
         if fast and type(self).update_step is NeuroPlastic.update_step:
-            step = import_module(f"keras_neuroplastic.{fast}").choose_step(self, step)
+            step = fast.choose_step(self, step)
         step(grads, trainable_variables, learning_rate)
 
     def update_step(self, gradient, variable, learning_rate):

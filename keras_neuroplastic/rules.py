@@ -9,10 +9,12 @@ and every caller.
 """
 
 import math
-from importlib import import_module
 
 from keras import ops
 from keras.backend import backend, standardize_dtype
+
+if backend() == "jax":
+    from keras_neuroplastic import _jax
 
 # Sums are held below this: the largest power of two whose reciprocal is a normal
 # number, for XLA divides by multiplying with the reciprocal and flushes subnormals.
@@ -22,10 +24,6 @@ SMALL = 2**12
 # From so many elements on a sum has two stages, the first over at most so many rows.
 LARGE = 2**15
 ROWS = 16
-
-
-def _jax():
-    return import_module("keras_neuroplastic._jax")
 
 
 def step_dtype(dtype):
@@ -72,7 +70,7 @@ def _sum_of_magnitudes(x, axis):
             sums = ops.sum(ops.reshape(x, (rows, -1)), 0)
             x = ops.maximum(sums, 0.0)  # else XLA makes one plain sum of the two
         elif backend() == "jax":
-            x = _jax().summed_as_made(x, rows)
+            x = _jax.summed_as_made(x, rows)
     return _sum(x, axis)
 
 
@@ -116,7 +114,7 @@ def means(signals, axis=None):
     """The means of the signals, stacked: one operation on them serves all."""
     size = _size(signals[0], axis)
     if backend() == "jax" and axis is None and size <= SMALL:
-        return _saturate(_jax().sums(signals) / size)
+        return _saturate(_jax.sums(signals) / size)
     first, *others = signals
     sums = [_sum_of_magnitudes(first, axis), *(_sum(x, axis) for x in others)]
     return _saturate(ops.stack(sums) / size)

@@ -159,3 +159,16 @@ def test_a_rule_of_a_subclass_is_followed():
     variable = keras.Variable(np.ones(3, "float32"))
     Still().apply([torch.ones(3)], [variable])
     assert np.all(variable.numpy() == 1)
+
+
+def test_a_compiled_step_is_one_graph():
+    initial, gradients = numbers("float32")
+    optimizer = NeuroPlastic(plasticity_scale=2.0)
+    variables = [keras.Variable(x, dtype="float32") for x in initial]
+    optimizer.build(variables)
+    apply = torch.compile(optimizer.apply, fullgraph=True, backend="eager")
+    for grads in gradients:
+        apply(grads, variables)
+    want = run(ByTheRules(plasticity_scale=2.0), "float32", initial, gradients)[-1]
+    got = [[v.numpy() for v in variables + optimizer.variables]]
+    assert deviation(got, [want]) < 1e-6
