@@ -1,4 +1,4 @@
-"""The order of the steps on the JAX backend.
+"""The order of the steps on the JAX backend, and its sums.
 
 XLA on a CPU begins with all variables of a step at once, and holds their intermediate
 arrays side by side. Writing to so much fresh memory costs it more than the arithmetic:
