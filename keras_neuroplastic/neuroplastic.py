@@ -206,20 +206,22 @@ class NeuroPlastic(PlasticityOptimizer):
         new = rules.update_traces(old, g, self.activity_decay, self.beta_1, self.beta_2)
         signals = rules.signals(new, g, self.epsilon)
         means = rules.means(signals, axis)
+        gains = rules.gains(means, self.epsilon)
         alpha = rules.plasticity(
             signals,
             means,
+            gains,
             weights=(self.activity_weight, self.gradient_weight, self.memory_weight),
             scale=self.current_scale(dtype),
             min_alpha=self.min_alpha,
             max_alpha=self.max_alpha,
             per_parameter=self.per_parameter,
-            epsilon=self.epsilon,
         )
         u = rules.stabilize(
             alpha,
             g,
             means,
+            gains,
             max_update_norm=self.max_update_norm,
             target_rms=self.target_rms,
             adaptation_rate=self.adaptation_rate,

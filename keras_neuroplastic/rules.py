@@ -63,7 +63,7 @@ def _sum_of_magnitudes(x, axis):
     memory. In two stages, of which the first is no plain sum, |g| or u² is summed as
     it is made.
     """
-    size = math.prod(x.shape)
+    size = _size(x, axis)
     rows = math.gcd(size, ROWS)
     if axis is None and rows > 1 and size >= LARGE:
         if backend() == "tensorflow":
@@ -120,16 +120,16 @@ def means(signals, axis=None):
     return _saturate(ops.stack(sums) / size)
 
 
-def _gains(mean, epsilon):
-    """What makes the mean of each signal 1."""
+def gains(mean, epsilon):
+    """What makes the mean of each signal 1: a list of 1 / (mean + ε)."""
     # One division a variable, where a compiler might make one an element.
     return ops.unstack(1 / (mean + epsilon), mean.shape[0])
 
 
 def plasticity(
-    signals, mean, weights, scale, min_alpha, max_alpha, per_parameter, epsilon
+    signals, mean, gain, weights, scale, min_alpha, max_alpha, per_parameter
 ):
-    """The plasticity coefficient α, from the signals and their means.
+    """The plasticity coefficient α, from the signals, their means and gains.
 
     ```
     N(x) = x / (mean(x) + ε)
@@ -144,19 +144,26 @@ def plasticity(
     """
     activity_weight, gradient_weight, memory_weight = weights
     weights = [gradient_weight, *(w for w in (activity_weight, memory_weight) if w)]
-    gains = _gains(mean, epsilon)
     values = signals if per_parameter else ops.unstack(mean, len(signals))
-    weighted = zip(values, weights, gains, strict=True)
-    first, *others = [x * (weight * gain) for x, weight, gain in weighted]
+    parts = zip(values, weights, gain, strict=True)
+    first, *others = [x * (w * factor) for x, w, factor in parts]
     alpha_full = _clip(sum(others, first), min_alpha, max_alpha)
     if isinstance(scale, float) and scale == 1.0:
         return alpha_full
-    alpha_gradient = _clip(values[0] * gains[0], min_alpha, max_alpha)
+    alpha_gradient = _clip(values[0] * gain[0], min_alpha, max_alpha)
     return alpha_gradient + scale * (alpha_full - alpha_gradient)
 
 
 def stabilize(
-    alpha, g, mean, max_update_norm, target_rms, adaptation_rate, epsilon, axis=None
+    alpha,
+    g,
+    mean,
+    gain,
+    max_update_norm,
+    target_rms,
+    adaptation_rate,
+    epsilon,
+    axis=None,
 ):
     """The homeostatically stabilised update, from u = α g.
 
@@ -165,14 +172,14 @@ def stabilize(
     3. `u <- u clip(1 + ρ (r* - r), 0.5, 1.5)`, ρ = `adaptation_rate` (0: never),
        r* = `target_rms`.
 
-    u is taken in units of the mean of |g|, the first of `mean`, where its squares
-    neither overflow nor vanish, whatever the size of the gradient. Both corrections
-    are scalars, so one reduction serves them and the update is written once.
+    u is taken in units of the mean of |g|, the first signal, where its squares neither
+    overflow nor vanish, whatever the size of the gradient. Both corrections are
+    scalars, so one reduction serves them and the update is written once.
     """
     if max_update_norm is None and not adaptation_rate:
         return alpha * g
     unit = mean[0] + epsilon
-    u = alpha * (g * _gains(mean, epsilon)[0])
+    u = alpha * (g * gain[0])
     norm = ops.sqrt(_sum_of_magnitudes(ops.square(u), axis))
     scale = unit
     if max_update_norm is not None:
@@ -180,6 +187,6 @@ def stabilize(
         scale = ops.where(norm * unit > max_update_norm, clipped, unit)
     if adaptation_rate:
         rms = ops.sqrt(ops.square(norm * scale) / _size(g, axis) + epsilon)
-        gain = 1 + adaptation_rate * (target_rms - rms)
-        scale = scale * _clip(gain, 0.5, 1.5)
+        correction = 1 + adaptation_rate * (target_rms - rms)
+        scale = scale * _clip(correction, 0.5, 1.5)
     return u * scale
