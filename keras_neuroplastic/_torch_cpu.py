@@ -3,8 +3,8 @@
 Each operation of `rules.py` streams a whole variable through memory. Here the variable
 is cut into blocks that stay in the cache, which three sweeps pass: traces and their
 sums; update and its norm; move. The few numbers of a variable are Python floats.
-Scratch memory is a copy of the largest variable, one more for 16-bit gradients, and one
-block.
+Scratch memory is a copy of the largest variable, one more for gradients in 16 bits or
+in another memory order, and one block.
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,8 @@ class Step:
         if self.rule.skip_nonfinite and not torch.isfinite(gradient).all():
             return
         dtype = getattr(torch, rules.step_dtype(theta.dtype))
-        g = gradient if gradient.dtype == dtype else gradient.to(dtype)
+        # The fused kernels read the memory in its order, whatever the strides say.
+        g = gradient.to(dtype).contiguous()
         size = max(theta.numel(), 1)
         blocks = self.blocks(g, theta, traces)
         sums = [self.trace(block) for block in blocks]
