@@ -60,8 +60,6 @@ def step(optimizer, gradients, variables, learning_rate):
                 in_place.variable(gradient, theta, traces, optimizer._decayed[index])
             else:
                 optimizer.update_step(gradient, variable, learning_rate)
-    if in_place:
-        in_place.forget_large_scratch()
 
 
 def tensors(slots):

@@ -1,28 +1,30 @@
 """The rules once more, in place, for one PyTorch variable on the CPU.
 
 Each operation of `rules.py` streams a whole variable through memory. Here the variable
-is cut into blocks that stay in the cache, which three sweeps pass: traces and their
-sums; update and its norm; move. The few numbers of a variable are Python floats.
-Scratch memory is a copy of the largest variable, one more for gradients in 16 bits or
-in another memory order, and one block.
+is cut into blocks that stay in the cache, which three sweeps pass: memory traces and
+sums; activity trace, update and its norm; move. The few numbers of a variable are
+Python floats. Scratch memory is a copy of the largest variable, one more for gradients
+in 16 bits or in another memory order, and one block; up to 32 MiB of it are kept.
 """
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from keras import ops
 
-from keras_neuroplastic import rules
+from keras_neuroplastic import _torch_kernels, rules
 
 # Elements in a block: what a sweep touches of it stays in the cache, and its
 # operations are worth their call.
 BLOCK = 2**18
+# Elements of scratch memory that are kept for the next step: 32 MiB of float32. Fresh
+# memory would cost more than some of the operations on it.
+KEPT = 2**23
 # While the mean of |g| is in here, squares can be summed as they are: none overflows,
 # in however large a variable, and none that matters vanishes.
 SAFE_MEAN = (1e-8, 1e6)
-LARGEST = {getattr(torch, name): value for name, value in rules.LARGEST.items()}
-# As many steps of Adam as make its bias corrections vanish.
-FOREVER = torch.tensor(float("inf"))
 
 
 @dataclass
@@ -43,7 +45,8 @@ class Step:
         self.rule = optimizer
         self.learning_rate = float(ops.convert_to_tensor(learning_rate))
         self.scale = float(optimizer.current_scale("float64"))
-        self.scratch = optimizer.__dict__.setdefault("_scratch", {})
+        self.kept = optimizer.__dict__.setdefault("_scratch", {})
+        self.large = {}
 
     def variable(self, gradient, theta, traces, decayed):
         """Moves `theta` and `traces`."""
@@ -56,7 +59,7 @@ class Step:
         blocks = self.blocks(g, theta, traces)
         sums = [self.trace(block) for block in blocks]
         means = {
-            name: min(sum(s[name] for s in sums) / size, LARGEST[dtype])
+            name: min(sum(s[name] for s in sums) / size, _torch_kernels.LARGEST[dtype])
             for name in sums[0]
         }
         unit, base = self.scales(means)
@@ -64,20 +67,22 @@ class Step:
         factor = unit * base * self.stabilize(squares**0.5 * unit * base, size)
         for block in blocks:
             self.move(block, factor, decayed)
+        if not math.isfinite(squares):  # so is `update`, where the next variable begins
+            self.kept.clear()
+            self.large.clear()
 
     def scales(self, means):
         """What h = g / unit and α / base are in units of; 1 saves a division.
 
-        In these units the weight of the memory signal is 1, and no square overflows.
+        In these units the weight of the memory signal is 1, or no square overflows.
         """
-        unit = base = 1.0
         if not SAFE_MEAN[0] < means["gradient"] < SAFE_MEAN[1]:
-            unit = means["gradient"] + self.rule.epsilon
+            return means["gradient"] + self.rule.epsilon, 1.0
         if "memory" in means and self.rule.per_parameter:
             weight = self.rule.memory_weight / (means["memory"] + self.rule.epsilon)
             if 1e-3 < weight < 1e9:
-                base = weight
-        return unit, base
+                return 1.0, weight
+        return 1.0, 1.0
 
     def blocks(self, g, theta, traces):
         update = self.take("update", theta, g.dtype)
@@ -94,55 +99,59 @@ class Step:
         ]
 
     def take(self, name, like, dtype):
-        """Scratch memory in the shape of `like`, which every step uses again."""
-        held = self.scratch.get((name, dtype))
-        if held is None or held.numel() < like.numel():
-            self.scratch[name, dtype] = held = None  # so that never two are there
-            held = torch.empty(max(like.numel(), BLOCK), dtype=dtype)
-            self.scratch[name, dtype] = held
-        return held.as_strided(like.shape, like.stride())
-
-    def forget_large_scratch(self):
-        for key, held in list(self.scratch.items()):
-            if held.numel() > BLOCK:
-                del self.scratch[key]
+        """Scratch memory in the shape of `like`; above `KEPT` for one step."""
+        key, size = (name, dtype), like.numel()
+        store = self.kept if size <= KEPT else self.large
+        if key not in store or store[key].numel() < size:
+            store.pop(key, None)  # so that never two are there
+            # NumPy asks the system for huge pages, which come in half the time.
+            zeros = np.zeros(max(size, KEPT), str(dtype).removeprefix("torch."))
+            store[key] = torch.from_numpy(zeros)
+        return store[key].as_strided(like.shape, like.stride())
 
     def trace(self, block):
-        """The first sweep: moves the traces; the sum of each signal.
+        """The first sweep: moves the memory traces; the sum of each signal.
 
         Leaves |m| / (√v + ε) in `update`.
         """
-        magnitude = torch.abs(block.g, out=block.work)
-        sums = {"gradient": magnitude.sum().item()}
+        sums = {"gradient": torch.abs(block.g, out=block.work).sum().item()}
         if "activity" in block.traces:
-            a = block.traces["activity"]
-            a.lerp_(magnitude, 1 - self.rule.activity_decay)
-            sums["activity"] = a.sum().item()
+            # What it will be: the trace itself moves where it is read next.
+            old = block.traces["activity"].sum().item()
+            sums["activity"] = rules.trace(
+                old, sums["gradient"], self.rule.activity_decay
+            )
         if "momentum" in block.traces:
             # While this holds, no square overflows.
-            memory = fused_memory if sums["gradient"] < 1e18 else unfused_memory
+            fused = sums["gradient"] < 1e18
+            memory = _torch_kernels.memory if fused else _torch_kernels.unfused_memory
             memory(block, self.rule)
             sums["memory"] = block.update.abs_().sum().item()
         return sums
 
     def direct(self, block, means, unit, base):
-        """The second sweep: leaves u / (unit base) in `update`; its sum of squares."""
-        rule = self.rule
+        """The second sweep: moves the activity trace; the sum of the squares of u.
+
+        Leaves u / (unit base) in `update`, and that is also what it sums.
+        """
         h = block.g if unit == 1.0 else block.g / unit
-        if rule.per_parameter:
-            u = self.plasticity(block, h, means, unit, base).mul_(h)
+        magnitude = torch.abs(block.g, out=block.work)
+        if self.rule.per_parameter:
+            u = self.plasticity(block, magnitude, means, base).mul_(h)
         else:
+            if "activity" in block.traces:
+                weight = 1 - self.rule.activity_decay
+                block.traces["activity"].lerp_(magnitude, weight)
             u = torch.mul(h, self.mean_plasticity(means), out=block.update)
         u = u.view(-1)
         return torch.dot(u, u).item()
 
-    def plasticity(self, block, h, means, unit, base):
-        """α / base, in `update`."""
+    def plasticity(self, block, magnitude, means, base):
+        """α / base, in `update`, from |g|; moves the activity trace."""
         rule, alpha = self.rule, block.update
         limits = rule.min_alpha / base, rule.max_alpha / base
         normal = {name: 1 / (mean + rule.epsilon) for name, mean in means.items()}
-        of_gradient = normal["gradient"] * unit / base  # times |h|: N(|g|) / base
-        magnitude = torch.abs(h, out=block.work)
+        of_gradient = normal["gradient"] / base
         if "memory" not in means:
             torch.mul(magnitude, rule.gradient_weight * of_gradient, out=alpha)
         else:
@@ -152,7 +161,7 @@ class Step:
             alpha.add_(magnitude, alpha=rule.gradient_weight * of_gradient)
         if "activity" in means:
             of_activity = rule.activity_weight * normal["activity"] / base
-            alpha.add_(block.traces["activity"], alpha=of_activity)
+            _torch_kernels.activity(block, magnitude, of_activity, rule)
         alpha.clamp_(*limits)
         if self.scale != 1:
             alpha_gradient = magnitude.mul_(of_gradient).clamp_(*limits)
@@ -185,43 +194,15 @@ class Step:
 
     def move(self, block, factor, decayed):
         """The third sweep: θ <- θ - η factor update - η λ θ."""
-        theta, update = block.theta, block.update
+        theta = block.theta
         if decayed:
-            update.mul_(factor).add_(theta, alpha=self.rule.weight_decay)
-            theta.sub_(update, alpha=self.learning_rate)
+            u = torch.mul(block.update, factor, out=block.work)
+            u.add_(theta, alpha=self.rule.weight_decay)
+            theta.sub_(u, alpha=self.learning_rate)
         else:
-            theta.sub_(update, alpha=self.learning_rate * factor)
+            theta.sub_(block.update, alpha=self.learning_rate * factor)
 
 
 def clip(x, low, high):
     """A NaN stays one."""
     return min(max(x, low), high)
-
-
-def fused_memory(block, rule):
-    """Moves m and v and leaves m / (√v + ε), by PyTorch's own kernel for Adam."""
-    torch._fused_adam_(
-        [block.update.zero_()],
-        [block.g],
-        [block.traces["momentum"]],
-        [block.traces["variance"]],
-        [],
-        [FOREVER],
-        lr=-1.0,
-        beta1=rule.beta_1,
-        beta2=rule.beta_2,
-        weight_decay=0.0,
-        eps=rule.epsilon,
-        amsgrad=False,
-        maximize=False,
-    )
-
-
-def unfused_memory(block, rule):
-    """The same for gradients of any size, whose squares may overflow."""
-    g, m, v = block.g, block.traces["momentum"], block.traces["variance"]
-    m.mul_(rule.beta_1).add_(g, alpha=1 - rule.beta_1)
-    squared = torch.square(g, out=block.update).clamp_max_(LARGEST[v.dtype])
-    v.mul_(rule.beta_2).add_(squared, alpha=1 - rule.beta_2)
-    root = torch.sqrt(v, out=block.update).add_(rule.epsilon)
-    torch.div(m, root, out=block.update)

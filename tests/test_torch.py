@@ -137,6 +137,25 @@ def test_variables_and_gradients_in_other_memory_orders(order, size, monkeypatch
     assert deviation(*states) < 1e-6
 
 
+@pytest.mark.parametrize(("weight", "gradient"), [(1, "nan"), (1, "inf"), ("nan", 1)])
+@pytest.mark.parametrize("weight_decay", [None, 0.1])
+def test_what_is_not_finite_stays_with_its_variable(
+    weight, gradient, weight_decay, way
+):
+    def values(weight, gradient):
+        first = keras.Variable(np.full(16, weight, "float32"))
+        second = keras.Variable(np.ones(20, "float32"))
+        optimizer = NeuroPlastic(weight_decay=weight_decay)
+        for _ in range(2):
+            gradients = torch.full((16,), float(gradient)), torch.arange(20.0)
+            optimizer.apply(gradients, [first, second])
+        return first.numpy(), second.numpy()
+
+    (spoilt, beside_it), (_, alone) = values(weight, gradient), values(1, 1)
+    assert np.all(np.isnan(spoilt))
+    np.testing.assert_array_equal(beside_it, alone)
+
+
 def test_gradients_and_stateless_values_are_left_alone():
     variable = keras.Variable(np.ones(3, "float32"))
     gradient = torch.tensor([1.0, -2.0, 3.0])

@@ -36,6 +36,7 @@ OPTIONS = {
         {"activity_weight": 0.7, "gradient_weight": 0.1, "memory_weight": 0.2},
         {"weights": (0.7, 0.1, 0.2)},
     ),
+    "no past": ({"activity_decay": 0.0, "beta_1": 0.0, "beta_2": 0.0}, {}, {}),
     "no clipping": ({"max_update_norm": None, "adaptation_rate": 0.5}, {}, {}),
     "no gain": ({"max_update_norm": 0.1, "adaptation_rate": 0.0}, {}, {}),
     "neither": ({"max_update_norm": None, "adaptation_rate": 0.0}, {}, {}),

@@ -1,0 +1,64 @@
+"""The traces of a block, moved by kernels that PyTorch has for its own optimizers.
+
+A kernel passes the block once where the operations of `rules.py` pass it several times.
+"""
+
+import torch
+
+from keras_neuroplastic import rules
+
+LARGEST = {getattr(torch, name): value for name, value in rules.LARGEST.items()}
+# As many steps of Adam as make its bias corrections vanish.
+FOREVER = torch.tensor(float("inf"))
+
+
+def activity(block, magnitude, weight, rule):
+    """Moves a and adds it, so much weighted, to `update`: SGD with momentum."""
+    a = block.traces["activity"]
+    if not rule.activity_decay:  # the kernel moves nothing without momentum
+        block.update.add_(a.copy_(magnitude), alpha=weight)
+        return
+    torch._fused_sgd_(
+        [block.update],
+        [magnitude],
+        [a],
+        lr=-weight,
+        momentum=rule.activity_decay,
+        dampening=rule.activity_decay,
+        weight_decay=0.0,
+        nesterov=False,
+        maximize=False,
+        is_first_step=False,
+    )
+
+
+def memory(block, rule):
+    """Moves m and v and leaves m / (√v + ε) in `update`: AdamW.
+
+    Its weight decay takes all away that was in `update` before, if that was finite.
+    """
+    torch._fused_adamw_(
+        [block.update],
+        [block.g],
+        [block.traces["momentum"]],
+        [block.traces["variance"]],
+        [],
+        [FOREVER],
+        lr=-1.0,
+        weight_decay=-1.0,
+        beta1=rule.beta_1,
+        beta2=rule.beta_2,
+        eps=rule.epsilon,
+        amsgrad=False,
+        maximize=False,
+    )
+
+
+def unfused_memory(block, rule):
+    """The same for gradients of any size, whose squares may overflow."""
+    g, m, v = block.g, block.traces["momentum"], block.traces["variance"]
+    m.mul_(rule.beta_1).add_(g, alpha=1 - rule.beta_1)
+    squared = torch.square(g, out=block.update).clamp_max_(LARGEST[v.dtype])
+    v.mul_(rule.beta_2).add_(squared, alpha=1 - rule.beta_2)
+    root = torch.sqrt(v, out=block.update).add_(rule.epsilon)
+    torch.div(m, root, out=block.update)
