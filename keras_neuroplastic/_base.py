@@ -102,6 +102,11 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
         finally:
             self._model_variables_moving_average = averages
 
+    def current_scale(self):
+        """κ of this step: a float, or a tensor where a schedule gives it."""
+        scale = self.plasticity_scale
+        return scale(self.iterations) if callable(scale) else scale
+
     def _apply_weight_decay(self, variables):
         """Nothing: `update_step` decays, so that a skipped variable stays whole."""
 

@@ -10,5 +10,7 @@ match keras.backend.backend():
         from keras_neuroplastic import _jax as fast
     case "torch":
         from keras_neuroplastic import _torch as fast
+    case "tensorflow":
+        from keras_neuroplastic import _tensorflow as fast
     case _:
         fast = None

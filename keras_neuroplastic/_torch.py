@@ -83,6 +83,7 @@ def step_rows(optimizer, group, learning_rate):
         matrix(thetas),
         {name: matrix(members) for name, members in traces.items()},
         learning_rate,
+        optimizer.current_scale(),
         optimizer._decayed[indices[0]],
         axis=1,
     )

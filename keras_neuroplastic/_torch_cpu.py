@@ -44,7 +44,7 @@ class Step:
     def __init__(self, optimizer, learning_rate):
         self.rule = optimizer
         self.learning_rate = float(ops.convert_to_tensor(learning_rate))
-        self.scale = float(optimizer.current_scale("float64"))
+        self.scale = float(optimizer.current_scale())
         self.kept = optimizer.__dict__.setdefault("_scratch", {})
         self.large = {}
 

@@ -187,22 +187,28 @@ class NeuroPlastic(PlasticityOptimizer):
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable and its traces; the class docstring has the rule."""
         index = self._get_variable_index(variable)
-        slots = self._slots(index)
+        slots, decayed = self._slots(index), self._decayed[index]
+        self.move(
+            gradient, variable, slots, learning_rate, self.current_scale(), decayed
+        )
+
+    def move(self, gradient, variable, slots, learning_rate, scale, decayed):
+        """Assigns a variable and its slots by name what they are after a step."""
         old = {name: ops.convert_to_tensor(slot) for name, slot in slots.items()}
-        decayed = self._decayed[index]
-        theta, new = self.moved(gradient, variable, old, learning_rate, decayed)
+        theta, new = self.moved(gradient, variable, old, learning_rate, scale, decayed)
         # Assigned last: on two backends an old value is a view of its variable.
         self.assign(variable, theta)
         for name, slot in slots.items():
             self.assign(slot, new[name])
 
-    def moved(self, g, theta, old, eta, decayed, axis=None):
+    def moved(self, g, theta, old, eta, scale, decayed, axis=None):
         """The value of a variable and its traces after a step, by the rules.
 
         With an `axis`, each row of a matrix is a variable.
         """
         dtype = rules.step_dtype(theta.dtype)
         g, theta, eta = (ops.cast(x, dtype) for x in (g, theta, eta))
+        scale = scale if isinstance(scale, float) else ops.cast(scale, dtype)
         new = rules.update_traces(old, g, self.activity_decay, self.beta_1, self.beta_2)
         signals = rules.signals(new, g, self.epsilon)
         means = rules.means(signals, axis)
@@ -212,7 +218,7 @@ class NeuroPlastic(PlasticityOptimizer):
             means,
             gains,
             weights=(self.activity_weight, self.gradient_weight, self.memory_weight),
-            scale=self.current_scale(dtype),
+            scale=scale,
             min_alpha=self.min_alpha,
             max_alpha=self.max_alpha,
             per_parameter=self.per_parameter,
@@ -242,9 +248,3 @@ class NeuroPlastic(PlasticityOptimizer):
         lists = self._activities, self._momentums, self._variances
         names = "activity", "momentum", "variance"
         return {k: slots[index] for k, slots in zip(names, lists, strict=True) if slots}
-
-    def current_scale(self, dtype):
-        """κ of this step."""
-        if callable(self.plasticity_scale):
-            return ops.cast(self.plasticity_scale(self.iterations), dtype)
-        return self.plasticity_scale
