@@ -23,8 +23,8 @@ except ImportError:  # no public name tells: never write in place then
 
 # So many variables of one shape, with at most so many elements each, are cheaper
 # copied into one matrix than stepped one by one.
-FEWEST_ROWS = 4
-SMALL = 2**13
+FEWEST_ROWS = 16
+SMALL = 2**10
 MATRIX = 2**17  # elements that still fit the cache
 
 

@@ -4,7 +4,7 @@ Each operation of `rules.py` streams a whole variable through memory. Here the v
 is cut into blocks that stay in the cache, which three sweeps pass: memory traces and
 sums; activity trace, update and its norm; move. The few numbers of a variable are
 Python floats. Scratch memory is a copy of the largest variable, one more for gradients
-in 16 bits or in another memory order, and one block; up to 32 MiB of it are kept.
+in 16 bits or in another memory order, and one block; `KEPT` elements of it are kept.
 """
 
 import math
@@ -52,6 +52,8 @@ class Step:
         """Moves `theta` and `traces`."""
         if self.rule.skip_nonfinite and not torch.isfinite(gradient).all():
             return
+        if gradient.shape != theta.shape:
+            gradient = gradient.expand(theta.shape)
         dtype = getattr(torch, rules.step_dtype(theta.dtype))
         # The fused kernels read the memory in its order, whatever the strides say.
         g = gradient.to(dtype).contiguous()
@@ -72,9 +74,11 @@ class Step:
             self.large.clear()
 
     def scales(self, means):
-        """What h = g / unit and α / base are in units of; 1 saves a division.
+        """What h = g / unit and α / base are in units of.
 
-        In these units the weight of the memory signal is 1, or no square overflows.
+        A gradient of extreme size is divided by its mean, so that squares of u neither
+        overflow nor vanish. With others, α is in units of the weight of the memory
+        signal, if that is no extreme number, which saves a product.
         """
         if not SAFE_MEAN[0] < means["gradient"] < SAFE_MEAN[1]:
             return means["gradient"] + self.rule.epsilon, 1.0
@@ -99,7 +103,7 @@ class Step:
         ]
 
     def take(self, name, like, dtype):
-        """Scratch memory in the shape of `like`; above `KEPT` for one step."""
+        """Scratch memory in the shape of `like`, kept for other steps up to `KEPT`."""
         key, size = (name, dtype), like.numel()
         store = self.kept if size <= KEPT else self.large
         if key not in store or store[key].numel() < size:
@@ -114,13 +118,17 @@ class Step:
 
         Leaves |m| / (√v + ε) in `update`.
         """
-        sums = {"gradient": torch.abs(block.g, out=block.work).sum().item()}
+        magnitude = torch.abs(block.g, out=block.work)
+        sums = {"gradient": magnitude.sum().item()}
         if "activity" in block.traces:
             # What it will be: the trace itself moves where it is read next.
-            old = block.traces["activity"].sum().item()
-            sums["activity"] = rules.trace(
-                old, sums["gradient"], self.rule.activity_decay
-            )
+            old, new = block.traces["activity"].sum().item(), sums["gradient"]
+            if not math.isfinite(old + new):
+                old = block.traces["activity"].sum(dtype=torch.float64).item()
+                new = magnitude.sum(dtype=torch.float64).item()
+            total = rules.trace(old, new, self.rule.activity_decay)
+            overflows = total > torch.finfo(magnitude.dtype).max
+            sums["activity"] = math.inf if overflows else total
         if "momentum" in block.traces:
             # While this holds, no square overflows.
             fused = sums["gradient"] < 1e18
@@ -156,7 +164,7 @@ class Step:
             torch.mul(magnitude, rule.gradient_weight * of_gradient, out=alpha)
         else:
             of_memory = rule.memory_weight * normal["memory"] / base
-            if of_memory != 1.0:
+            if base == 1.0:  # or else the product is 1
                 alpha.mul_(of_memory)
             alpha.add_(magnitude, alpha=rule.gradient_weight * of_gradient)
         if "activity" in means:

@@ -13,7 +13,7 @@ FOREVER = torch.tensor(float("inf"))
 
 
 def activity(block, magnitude, weight, rule):
-    """Moves a and adds it, so much weighted, to `update`: SGD with momentum."""
+    """Moves a and adds `weight` times it to `update`: SGD with momentum."""
     a = block.traces["activity"]
     if not rule.activity_decay:  # the kernel moves nothing without momentum
         block.update.add_(a.copy_(magnitude), alpha=weight)

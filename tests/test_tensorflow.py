@@ -1,5 +1,8 @@
 """The compiled step of the TensorFlow backend does what the rules do."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -65,6 +68,40 @@ def test_a_step_is_compiled_within_an_uncompiled_one():
     kinds = {operation.type for operation in graph.get_operations()}
     assert "StatefulPartitionedCall" in kinds
     assert not kinds & {"Abs", "Sqrt", "Sum"}
+
+
+def test_a_scale_that_is_a_number_is_compiled_once():
+    class Constant(keras.optimizers.schedules.LearningRateSchedule):
+        calls = 0
+
+        def __call__(self, step):
+            self.calls += 1
+            return 1.0 + self.calls
+
+    optimizer = NeuroPlastic(plasticity_scale=Constant())
+    run(optimizer, "float32")
+    functions = optimizer._compiled.values()
+    assert all(f.experimental_get_tracing_count() == 1 for f in functions)
+
+
+ON_TWO_DEVICES = """
+import keras, numpy as np, tensorflow as tf
+from keras_neuroplastic import NeuroPlastic
+cpu = tf.config.list_physical_devices("CPU")[0]
+parts = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(cpu, parts)
+variables = []
+for i in range(2):
+    with tf.device(f"CPU:{i}"):
+        variables.append(keras.Variable(np.ones(3, "float32")))
+NeuroPlastic().apply([tf.ones(3), [1.0, 1.0, 1.0]], variables)
+assert "CPU:1" in variables[1].value.device
+np.testing.assert_array_equal(*variables)
+"""
+
+
+def test_variables_on_two_devices():
+    subprocess.run([sys.executable, "-c", ON_TWO_DEVICES], check=True)
 
 
 def test_without_xla_nothing_is_compiled(monkeypatch):

@@ -104,6 +104,31 @@ def test_float32_of_any_magnitude(largest, way):
     assert deviation(got, want) < 1e-6
 
 
+@pytest.mark.parametrize("activity_decay", [0.0, 0.95])
+def test_float32_sums_that_overflow(activity_decay):
+    initial, gradients = numbers("float32", largest=2e37)
+    gradients += numbers("float32")[1]
+    got, want = (
+        run(o(activity_decay=activity_decay), "float32", initial, gradients)
+        for o in (NeuroPlastic, ByTheRules)
+    )
+    assert deviation(got, want) < 1e-6
+
+
+def test_a_gradient_is_broadcast_or_refused():
+    variable = keras.Variable(np.ones((3, 2), "float32"))
+    optimizer = NeuroPlastic()
+    optimizer.apply([torch.ones(1)], [variable])
+    same = keras.Variable(np.ones((3, 2), "float32"))
+    NeuroPlastic().apply([torch.ones(3, 2)], [same])
+    np.testing.assert_array_equal(variable.numpy(), same.numpy())
+    before = [v.numpy().copy() for v in optimizer.variables[2:]]
+    with pytest.raises(RuntimeError):
+        optimizer.apply([torch.ones(2, 3)], [variable])
+    for old, slot in zip(before, optimizer.variables[2:], strict=True):
+        np.testing.assert_array_equal(old, slot.numpy())
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_16_bits(dtype, way):
     inputs = numbers(dtype, steps=3)
