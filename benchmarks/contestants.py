@@ -19,7 +19,7 @@ KERAS = {
 }
 NATIVE = {
     "jax": ["optax.adam"],
-    "tensorflow": [],
+    "tensorflow": ["NeuroPlastic uncompiled", "Adam uncompiled"],
     "torch": ["torch Adam foreach", "torch Adam fused", "NeuroPlastic compiled"],
 }
 
@@ -46,7 +46,7 @@ def contestant(name, shapes, grads):
         return optax_step(weights, grads)
     if name.startswith("torch Adam"):
         return torch_step(weights, grads, name.split()[-1])
-    optimizer = KERAS[name.removesuffix(" compiled")]()
+    optimizer = KERAS[name.removesuffix(" compiled").removesuffix(" uncompiled")]()
     variables = [keras.Variable(w, dtype="float32") for w in weights]
     optimizer.build(variables)
     slots = sum(math.prod(v.shape) for v in optimizer.variables if len(v.shape))
@@ -59,7 +59,7 @@ def contestant(name, shapes, grads):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        step = tf.function(step, jit_compile=True)
+        step = tf.function(step, jit_compile=not name.endswith(" uncompiled"))
     elif name.endswith(" compiled"):
         import torch
 
