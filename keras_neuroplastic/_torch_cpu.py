@@ -3,8 +3,9 @@
 Each operation of `rules.py` streams a whole variable through memory. Here the variable
 is cut into blocks that stay in the cache, which three sweeps pass: memory traces and
 sums; activity trace, update and its norm; move. The few numbers of a variable are
-Python floats. Scratch memory is a copy of the largest variable, one more for gradients
-in 16 bits or in another memory order, and one block; `KEPT` elements of it are kept.
+Python floats. Scratch memory is a copy of the largest variable and one block, which the
+optimizer keeps from step to step, and a copy of gradients in 16 bits or in another
+memory order.
 """
 
 import math
@@ -19,9 +20,6 @@ from keras_neuroplastic import _torch_kernels, rules
 # Elements in a block: what a sweep touches of it stays in the cache, and its
 # operations are worth their call.
 BLOCK = 2**18
-# Elements of scratch memory that are kept for the next step: 32 MiB of float32. Fresh
-# memory would cost more than some of the operations on it.
-KEPT = 2**23
 # While the mean of |g| is in here, squares can be summed as they are: none overflows,
 # in however large a variable, and none that matters vanishes.
 SAFE_MEAN = (1e-8, 1e6)
@@ -45,8 +43,8 @@ class Step:
         self.rule = optimizer
         self.learning_rate = float(ops.convert_to_tensor(learning_rate))
         self.scale = float(optimizer.current_scale())
-        self.kept = optimizer.__dict__.setdefault("_scratch", {})
-        self.large = {}
+        # Kept, for fresh memory costs more than some of the operations on it.
+        self.scratch = optimizer.__dict__.setdefault("_scratch", {})
 
     def variable(self, gradient, theta, traces, decayed):
         """Moves `theta` and `traces`."""
@@ -70,8 +68,7 @@ class Step:
         for block in blocks:
             self.move(block, factor, decayed)
         if not math.isfinite(squares):  # so is `update`, where the next variable begins
-            self.kept.clear()
-            self.large.clear()
+            self.scratch.clear()
 
     def scales(self, means):
         """What h = g / unit and α / base are in units of.
@@ -103,15 +100,14 @@ class Step:
         ]
 
     def take(self, name, like, dtype):
-        """Scratch memory in the shape of `like`, kept for other steps up to `KEPT`."""
+        """Scratch memory in the shape of `like`."""
         key, size = (name, dtype), like.numel()
-        store = self.kept if size <= KEPT else self.large
-        if key not in store or store[key].numel() < size:
-            store.pop(key, None)  # so that never two are there
+        if key not in self.scratch or self.scratch[key].numel() < size:
+            self.scratch.pop(key, None)  # so that never two are there
             # NumPy asks the system for huge pages, which come in half the time.
-            zeros = np.zeros(max(size, KEPT), str(dtype).removeprefix("torch."))
-            store[key] = torch.from_numpy(zeros)
-        return store[key].as_strided(like.shape, like.stride())
+            zeros = np.zeros(size, str(dtype).removeprefix("torch."))
+            self.scratch[key] = torch.from_numpy(zeros)
+        return self.scratch[key].as_strided(like.shape, like.stride())
 
     def trace(self, block):
         """The first sweep: moves the memory traces; the sum of each signal.
