@@ -2,8 +2,8 @@
 
 There are three ways. A variable on the CPU is stepped in place (`_torch_cpu.py`); many
 small variables of one shape follow the rules as the rows of one matrix; and the rest
-follow them one by one, among them all that `torch.compile` sees, for it fuses them by
-itself. `tests/test_torch.py` holds the ways together, step by step.
+follow them one by one, among them all that `torch.compile` sees, for it fuses them
+(`_torch_compiled.py`). `tests/test_torch.py` holds the ways together, step by step.
 """
 
 from collections import defaultdict
@@ -11,7 +11,7 @@ from functools import partial
 
 import torch
 
-from keras_neuroplastic import _torch_cpu
+from keras_neuroplastic import _torch_compiled, _torch_cpu
 
 try:
     from keras.src.backend.common.stateless_scope import in_stateless_scope
@@ -29,10 +29,10 @@ MATRIX = 2**17  # elements that still fit the cache
 
 
 def choose_step(optimizer, otherwise):
-    """`step` where variables may be written over, or else what is given."""
-    if in_stateless_scope() or torch.compiler.is_compiling():
-        return otherwise
-    return partial(step, optimizer)
+    """`step` where variables may be written over, or one that `torch.compile` sees."""
+    if torch.compiler.is_compiling():
+        return partial(_torch_compiled.step, optimizer)
+    return otherwise if in_stateless_scope() else partial(step, optimizer)
 
 
 @torch.no_grad()

@@ -197,9 +197,9 @@ class NeuroPlastic(PlasticityOptimizer):
         old = {name: ops.convert_to_tensor(slot) for name, slot in slots.items()}
         theta, new = self.moved(gradient, variable, old, learning_rate, scale, decayed)
         # Assigned last: on two backends an old value is a view of its variable.
-        self.assign(variable, theta)
+        self.assign(variable, rules.stored(theta))
         for name, slot in slots.items():
-            self.assign(slot, new[name])
+            self.assign(slot, rules.stored(new[name]))
 
     def moved(self, g, theta, old, eta, scale, decayed, axis=None):
         """The value of a variable and its traces after a step, by the rules.

@@ -15,6 +15,8 @@ from keras.backend import backend, standardize_dtype
 
 if backend() == "jax":
     from keras_neuroplastic import _jax
+elif backend() == "torch":
+    from keras_neuroplastic import _torch_compiled
 
 # Sums are held below this: the largest power of two whose reciprocal is a normal
 # number, for XLA divides by multiplying with the reciprocal and flushes subnormals.
@@ -74,6 +76,11 @@ def _sum_of_magnitudes(x, axis):
     return _sum(x, axis)
 
 
+def stored(x):
+    """x, or a copy that `torch.compile` makes here, and not anew for each reader."""
+    return _torch_compiled.stored(x) if backend() == "torch" else x
+
+
 def trace(old, value, decay):
     """Exponential moving average without bias correction.
 
@@ -106,7 +113,7 @@ def signals(traces, g, epsilon):
         found.append(traces["activity"])
     if "momentum" in traces:
         rms = ops.sqrt(traces["variance"])
-        found.append(ops.abs(traces["momentum"]) / (rms + epsilon))
+        found.append(stored(ops.abs(traces["momentum"]) / (rms + epsilon)))
     return found
 
 
@@ -123,7 +130,7 @@ def means(signals, axis=None):
 def gains(mean, epsilon):
     """What makes the mean of each signal 1: a list of 1 / (mean + ε)."""
     # One division a variable, where a compiler might make one an element.
-    return ops.unstack(1 / (mean + epsilon), mean.shape[0])
+    return ops.unstack(stored(1 / (mean + epsilon)), mean.shape[0])
 
 
 def plasticity(
@@ -179,7 +186,7 @@ def stabilize(
     if max_update_norm is None and not adaptation_rate:
         return alpha * g
     unit = mean[0] + epsilon
-    u = alpha * (g * gain[0])
+    u = stored(alpha * (g * gain[0]))
     norm = ops.sqrt(_sum_of_magnitudes(ops.square(u), axis))
     scale = unit
     if max_update_norm is not None:
@@ -189,4 +196,4 @@ def stabilize(
         rms = ops.sqrt(ops.square(norm * scale) / _size(g, axis) + epsilon)
         correction = 1 + adaptation_rate * (target_rms - rms)
         scale = scale * _clip(correction, 0.5, 1.5)
-    return u * scale
+    return u * stored(scale)

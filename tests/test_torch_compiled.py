@@ -1,0 +1,98 @@
+"""The step that `torch.compile` makes for a CPU: three sweeps, and the same numbers."""
+
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from keras_neuroplastic import NeuroPlastic
+
+if keras.backend.backend() != "torch":
+    pytest.skip("the PyTorch backend only", allow_module_level=True)
+if not shutil.which("c++"):
+    pytest.skip("needs a C++ compiler", allow_module_level=True)
+import torch
+from torch._inductor.utils import fresh_cache, run_and_get_code
+
+from keras_neuroplastic import _torch_compiled
+
+SHAPES = [(5, 7), (2, 3, 4, 5), (3,), (), (0, 4)]
+OPTIONS = {"weight_decay": 0.3, "skip_nonfinite": True, "plasticity_scale": 2.0}
+
+
+@pytest.fixture(autouse=True)
+def _compile_anew():
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+def permuted(x):
+    """The same numbers in another memory order, that of channels first."""
+    return x.permute(3, 2, 0, 1).contiguous().permute(2, 3, 1, 0) if x.ndim == 4 else x
+
+
+def run(compiled):
+    """Values of variables and slots after three steps."""
+    optimizer = NeuroPlastic(**OPTIONS)
+    rng = np.random.default_rng(5)
+    variables = [keras.Variable(rng.normal(size=s), dtype="float64") for s in SHAPES]
+    for variable in variables:
+        variable._value = torch.nn.Parameter(permuted(variable._value.detach()))
+    optimizer.build(variables)
+    apply = optimizer.apply
+    if compiled:
+        apply = torch.compile(apply, fullgraph=True)
+    for step in range(3):
+        numbers = [rng.normal(size=shape) for shape in SHAPES]
+        numbers[step].flat[0] = np.nan
+        apply([permuted(torch.tensor(x)) for x in numbers], variables)
+    return [v.numpy() for v in variables + optimizer.variables]
+
+
+def test_same_as_uncompiled(monkeypatch, float64):
+    monkeypatch.setattr(_torch_compiled, "LARGE", 30)  # two variables in a chain
+    for a, b in zip(run(compiled=True), run(compiled=False), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+
+
+def test_a_stateless_step_of_weights_that_require_gradients(monkeypatch):
+    monkeypatch.setattr(_torch_compiled, "LARGE", 1)
+    variables = [keras.Variable(np.ones(3), dtype="float32") for _ in range(2)]
+    optimizer = NeuroPlastic()
+    optimizer.build(variables)
+    slots, grads = [v.value for v in optimizer.variables], [torch.ones(3)] * 2
+    state = slots, grads, [v.value for v in variables]
+    apply = optimizer.stateless_apply
+    compiled = torch.compile(apply, backend="aot_eager")
+    for got, want in zip(compiled(*state), apply(*state), strict=True):
+        torch.testing.assert_close(got, want)
+
+
+def test_three_sweeps_a_variable_and_one_scratch_memory():
+    size = _torch_compiled.LARGE
+    variables = [keras.Variable(np.zeros(size, "float32")) for _ in range(2)]
+    optimizer = NeuroPlastic()
+    optimizer.build(variables)
+    grads = [torch.ones(size) for _ in variables]
+    with fresh_cache():  # code that is known already would not be shown
+        _, codes = run_and_get_code(torch.compile(optimizer.apply), grads, variables)
+    code = "".join(codes)
+    loops = code.count(f"<static_cast<int64_t>({size}L); x0+=")
+    assert loops == 3 * len(variables)
+    assert code.count(".sqrt()") == len(variables)  # in no loop again
+    assert code.count(f"empty_strided_cpu(({size}, )") == 1
+
+
+def test_a_model_compiled_whole():
+    def weights(compiled):
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+        model.compile(NeuroPlastic(), "mse", jit_compile=compiled)
+        x = np.random.default_rng(1).normal(size=(32, 4)).astype("float32")
+        model.fit(x, x[:, :3], batch_size=8, epochs=2, verbose=0, shuffle=False)
+        return model.get_weights()
+
+    for a, b in zip(weights(True), weights(False), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
