@@ -10,7 +10,7 @@ from keras_neuroplastic import NeuroPlastic
 
 if keras.backend.backend() != "torch":
     pytest.skip("the PyTorch backend only", allow_module_level=True)
-if not shutil.which("c++"):
+if not shutil.which("g++"):
     pytest.skip("needs a C++ compiler", allow_module_level=True)
 import torch
 from torch._inductor.utils import fresh_cache, run_and_get_code
@@ -83,16 +83,3 @@ def test_three_sweeps_a_variable_and_one_scratch_memory():
     assert loops == 3 * len(variables)
     assert code.count(".sqrt()") == len(variables)  # in no loop again
     assert code.count(f"empty_strided_cpu(({size}, )") == 1
-
-
-def test_a_model_compiled_whole():
-    def weights(compiled):
-        keras.utils.set_random_seed(1)
-        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-        model.compile(NeuroPlastic(), "mse", jit_compile=compiled)
-        x = np.random.default_rng(1).normal(size=(32, 4)).astype("float32")
-        model.fit(x, x[:, :3], batch_size=8, epochs=2, verbose=0, shuffle=False)
-        return model.get_weights()
-
-    for a, b in zip(weights(True), weights(False), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
