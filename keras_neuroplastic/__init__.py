@@ -1,8 +1,15 @@
 """NeuroPlastic, a plasticity-modulated optimizer for Keras 3."""
 
 from keras_neuroplastic.neuroplastic import NeuroPlastic
+from keras_neuroplastic.residuals import BoundedResidual, OrthogonalResidual
 from keras_neuroplastic.schedules import PlasticityWarmup
 
 __version__ = "0.1.0"
 
-__all__ = ["NeuroPlastic", "PlasticityWarmup", "__version__"]
+__all__ = [
+    "BoundedResidual",
+    "NeuroPlastic",
+    "OrthogonalResidual",
+    "PlasticityWarmup",
+    "__version__",
+]

@@ -1,9 +1,11 @@
 """What every optimizer of this package shares, beside its update rule."""
 
+import dataclasses
 import re
 
 import keras
 from keras import ops
+from keras.saving import deserialize_keras_object, serialize_keras_object
 
 from keras_neuroplastic import _validation, rules
 from keras_neuroplastic._sparse import densify
@@ -15,13 +17,21 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
     A subclass has one attribute for each argument that `_validation.CHECKS` knows
     and it takes, applies the decay of the variables marked in `_decayed` itself,
     and otherwise follows the contract of `keras.optimizers.Optimizer`.
+
+    `rule` is the pure function that steps a variable, `settings` the class of the
+    hyperparameters that it takes as one value. `further` names those that are not in
+    there, nor in the configuration of every Keras optimizer.
     """
+
+    settings = rules.Plasticity
+    further = ()
 
     def __init__(self, **kwargs):
         super().__init__(**{k: _validation.CHECKS[k](k, v) for k, v in kwargs.items()})
 
     def build(self, variables):
         _validation.check_together(self)  # an attribute may have been set since
+        _validation.check_dtypes(variables)
         if (
             keras.backend.backend() == "jax"
             and self.ema_overwrite_frequency
@@ -48,6 +58,24 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
             self._adding_slots = False
         return dict(zip(names, slots, strict=True))
 
+    def add_traces(self, variables):
+        """The slots of the signals in use, and the hyperparameters as one value."""
+        names = [field.name for field in dataclasses.fields(self.settings)]
+        self._plasticity = self.settings(**{n: getattr(self, n) for n in names})
+        slots = self.add_slots(variables, self._plasticity.slot_names)
+        self._activities = slots.get("activity", [])
+        self._momentums = slots.get("momentum", [])
+        self._variances = slots.get("variance", [])
+
+    def _slots(self, index):
+        """The traces of one variable by name, those of signals in use."""
+        lists = self._activities, self._momentums, self._variances
+        names = "activity", "momentum", "variance"
+        return {k: slots[index] for k, slots in zip(names, lists, strict=True) if slots}
+
+    def _traces(self, index):
+        return {k: ops.convert_to_tensor(v) for k, v in self._slots(index).items()}
+
     def load_waiting_state(self):
         """The last act of `build`: takes up the state of a pickled optimizer."""
         if not hasattr(self, "_state_when_built"):
@@ -72,7 +100,8 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
     def _filter_empty_gradients(self, grads, vars):
         # The first step of `apply`, before anything reads the gradients.
         grads, vars = super()._filter_empty_gradients(grads, vars)
-        return [densify(g, v) for g, v in zip(grads, vars, strict=True)], vars
+        pairs = zip(grads, vars, strict=True)
+        return [_validation.gradient(densify(g, v), v) for g, v in pairs], vars
 
     def _overwrite_model_variables_with_average_value(self, trainable_variables):
         """As in Keras, but on JAX with copies, and without averages that are None.
@@ -102,16 +131,36 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
         finally:
             self._model_variables_moving_average = averages
 
-    def current_scale(self):
-        """κ of this step: a float, or a tensor where a schedule gives it."""
-        scale = self.plasticity_scale
-        return scale(self.iterations) if callable(scale) else scale
+    def now(self, value):
+        """A hyperparameter in this step: a float, or a tensor from its schedule."""
+        if not callable(value):
+            return value
+        # A tensor, for a compiler would take a number for a constant.
+        return ops.convert_to_tensor(value(self.iterations))
+
+    def step_by_rule(self, gradient, variable, learning_rate, *others):
+        """Updates one variable and its traces, one operation after another."""
+        index = self._get_variable_index(variable)
+        theta, traces = self.rule(
+            self._plasticity,
+            ops.convert_to_tensor(variable),
+            self._traces(index),
+            gradient,
+            *others,
+            eta=learning_rate,
+            **self._scheduled(),
+            **self._constants(index),
+        )
+        # Assigned last: on two backends an old value is a view of its variable.
+        self.assign(variable, rules.stored(theta))
+        for name, slot in self._slots(index).items():
+            self.assign(slot, rules.stored(traces[name]))
 
     def _apply_weight_decay(self, variables):
         """Nothing: `update_step` decays, so that a skipped variable stays whole."""
 
     def _use_weight_decay(self, variable):
-        path = getattr(variable, "path", variable.name)
+        path = _validation.path(variable)
         excluded = any(re.search(p, path) for p in self.weight_decay_exclude or ())
         return bool(
             self.weight_decay and not excluded and super()._use_weight_decay(variable)
@@ -164,12 +213,11 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
 
     def get_config(self):
         config = super().get_config()
-        own = [name for name in _validation.CHECKS if name not in config]
-        config.update({name: getattr(self, name) for name in own})
-        if callable(self.plasticity_scale):
-            config["plasticity_scale"] = keras.saving.serialize_keras_object(
-                self.plasticity_scale
-            )
+        own = [field.name for field in dataclasses.fields(self.settings)]
+        for name in (*own, *self.further):
+            value = getattr(self, name)
+            plain = value is None or isinstance(value, (bool, float, tuple))
+            config[name] = value if plain else serialize_keras_object(value)
         if self.weight_decay_exclude is not None:
             config["weight_decay_exclude"] = list(self.weight_decay_exclude)
         return config
@@ -177,10 +225,11 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
-        if isinstance(config.get("plasticity_scale"), dict):
-            config["plasticity_scale"] = keras.saving.deserialize_keras_object(
-                config["plasticity_scale"], custom_objects=custom_objects
-            )
+        for name in ("plasticity_scale", "residual", "strength", "max_ratio"):
+            if isinstance(config.get(name), dict):
+                config[name] = deserialize_keras_object(
+                    config[name], custom_objects=custom_objects
+                )
         return super().from_config(config, custom_objects=custom_objects)
 
 

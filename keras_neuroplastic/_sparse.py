@@ -1,6 +1,16 @@
 """Sparse gradients, which the rules cannot read."""
 
-import keras
+from keras.backend import backend
+
+
+def is_sparse(gradient):
+    """Whether it holds some rows of an array, or some elements."""
+    if backend() == "tensorflow":
+        import tensorflow as tf
+
+        return isinstance(gradient, tf.IndexedSlices)
+    # jax.experimental.sparse, torch.sparse_coo_tensor
+    return hasattr(gradient, "todense") or getattr(gradient, "is_sparse", False)
 
 
 def densify(gradient, variable):
@@ -9,16 +19,13 @@ def densify(gradient, variable):
     An embedding hands out one row per lookup, and |g| and g² of unsummed rows are
     not those of their sum. A dense gradient is returned as it is.
     """
-    if keras.backend.backend() == "tensorflow":
+    if not is_sparse(gradient):
+        return gradient
+    if backend() == "tensorflow":
         import tensorflow as tf
 
-        if isinstance(gradient, tf.IndexedSlices):
-            # Keeps the static shape, which tf.convert_to_tensor loses inside tf.cond.
-            return tf.math.unsorted_segment_sum(
-                gradient.values, gradient.indices, variable.shape[0]
-            )
-    elif hasattr(gradient, "todense"):  # jax.experimental.sparse
-        return gradient.todense()
-    elif getattr(gradient, "is_sparse", False):  # torch.sparse_coo_tensor
-        return gradient.to_dense()
-    return gradient
+        # Keeps the static shape, which tf.convert_to_tensor loses inside tf.cond.
+        return tf.math.unsorted_segment_sum(
+            gradient.values, gradient.indices, variable.shape[0]
+        )
+    return gradient.todense() if backend() == "jax" else gradient.to_dense()

@@ -9,10 +9,15 @@ from functools import partial
 from numbers import Integral, Real
 
 from keras import Variable, ops
+from keras.backend import standardize_dtype
 from keras.optimizers.schedules import LearningRateSchedule
+
+from keras_neuroplastic._sparse import is_sparse
 
 # Smaller ones would be zero in float32, and 0 / (0 + ε) not a number.
 SMALLEST_EPSILON = 1e-37
+# The rules know no others.
+DTYPES = "float16", "bfloat16", "float32", "float64"
 
 
 def real(
@@ -64,6 +69,14 @@ def text(name, value):
     return value
 
 
+def one_of(name, value, choices):
+    """One of several strings."""
+    if value not in choices:
+        allowed = " or ".join(map(repr, choices))
+        raise ValueError(f"`{name}` must be {allowed}. Received: {name}={value!r}")
+    return value
+
+
 def patterns(name, value):
     """A tuple of regular expressions, from one or several."""
     items = [value] if isinstance(value, str) else value
@@ -85,11 +98,21 @@ def patterns(name, value):
     return tuple(items)
 
 
-def plasticity_scale(name, value):
+def scheduled(name, value):
     """A finite float >= 0, or a schedule of one."""
     if isinstance(value, LearningRateSchedule):
         return value
     return real(name, value, 0, alternative=" or a LearningRateSchedule")
+
+
+def residual(name, value):
+    """A residual form, of which nothing is asked but what a step needs."""
+    if not callable(getattr(value, "update", None)) or isinstance(value, (type, dict)):
+        raise TypeError(
+            f"`{name}` must be a BoundedResidual, an OrthogonalResidual or None. "
+            f"Received: {name}={value!r}"
+        )
+    return value
 
 
 def learning_rate(name, value):
@@ -115,13 +138,17 @@ _decay = partial(real, low=0, high=1, exclude_high=True)
 _at_least_zero = partial(real, low=0)
 _positive_or_none = optional(real, 0, exclude_low=True)
 
-# Every argument of NeuroPlastic, in the order of its signature.
+# Every argument that is checked wherever it is set, also as an attribute.
 CHECKS = {
+    "strength": scheduled,
+    "max_ratio": optional(scheduled),
+    "target": partial(one_of, choices=("gain", "trust")),
+    "modulate": optional(patterns),
     "learning_rate": learning_rate,
     "activity_weight": _fraction,
     "gradient_weight": _fraction,
     "memory_weight": _fraction,
-    "plasticity_scale": plasticity_scale,
+    "plasticity_scale": scheduled,
     "min_alpha": _at_least_zero,
     "max_alpha": _at_least_zero,
     "per_parameter": boolean,
@@ -131,6 +158,7 @@ CHECKS = {
     "max_update_norm": _positive_or_none,
     "target_rms": _at_least_zero,
     "adaptation_rate": _at_least_zero,
+    "residual": optional(residual),
     "epsilon": partial(real, low=SMALLEST_EPSILON),
     "skip_nonfinite": boolean,
     "weight_decay": optional(real, 0),
@@ -143,6 +171,7 @@ CHECKS = {
     "ema_overwrite_frequency": optional(integer, 1),
     "loss_scale_factor": _positive_or_none,
     "gradient_accumulation_steps": optional(integer, 2),
+    "jit_compile": boolean,
     "name": optional(text),
 }
 
@@ -162,3 +191,49 @@ def check_together(optimizer):
             "`min_alpha` must not be greater than `max_alpha`. Received: "
             f"min_alpha={optimizer.min_alpha}, max_alpha={optimizer.max_alpha}"
         )
+
+
+def check_dtypes(variables):
+    """A TypeError for a variable that the rules would spoil, as a complex one."""
+    for variable in variables:
+        dtype = standardize_dtype(variable.dtype)
+        overwritten = getattr(variable, "overwrite_with_gradient", False)
+        if dtype not in DTYPES and not overwritten:
+            raise TypeError(
+                f"Variables must have one of the dtypes {', '.join(DTYPES)}. "
+                f"Received: {path(variable)!r} of dtype {dtype}"
+            )
+
+
+def gradient(value, variable):
+    """The gradient of a variable as a tensor of its shape, if it is not sparse."""
+    if is_sparse(value):
+        return value
+    if not ops.is_tensor(value):
+        try:
+            value = ops.convert_to_tensor(value, variable.dtype)
+        except Exception as error:  # each backend has its own
+            raise TypeError(
+                f"The gradient of {path(variable)!r} must be a tensor, or what can be "
+                f"converted into one. Received: {type(value).__name__} {value!r}"
+            ) from error
+    if value.shape == variable.shape or not is_known(value.shape):
+        return value
+    try:
+        return ops.broadcast_to(value, variable.shape)
+    except Exception as error:
+        raise ValueError(
+            f"The gradient of {path(variable)!r} must have its shape, "
+            f"{tuple(variable.shape)}, or one that can be broadcast to it. "
+            f"Received: a gradient of shape {tuple(value.shape)}"
+        ) from error
+
+
+def is_known(shape):
+    """False of a shape that TensorFlow will know when it gets there."""
+    return getattr(shape, "rank", 0) is not None and None not in tuple(shape)
+
+
+def path(variable):
+    """What to call a variable, which may be one of TensorFlow's own."""
+    return getattr(variable, "path", variable.name)

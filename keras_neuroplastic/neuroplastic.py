@@ -1,11 +1,9 @@
 """The NeuroPlastic optimizer."""
 
 import keras
-from keras import ops
 
-from keras_neuroplastic import _validation, rules
+from keras_neuroplastic import _steps, _validation, rules
 from keras_neuroplastic._base import PlasticityOptimizer
-from keras_neuroplastic._fast import fast
 from keras_neuroplastic.schedules import PlasticityWarmup
 
 
@@ -53,6 +51,8 @@ class NeuroPlastic(PlasticityOptimizer):
         target_rms: r*. Float, at least 0. Defaults to 0.02.
         adaptation_rate: ρ. Float, at least 0; 0 switches the last correction off.
             Defaults to 0.01.
+        residual: `BoundedResidual`, `OrthogonalResidual` or None. What u is made of in
+            place of α g. Defaults to None.
         epsilon: ε. Float, at least 1e-37. Defaults to 1e-8.
         skip_nonfinite: Boolean. True: a variable whose gradient, after clipping,
             holds a NaN or an infinity keeps its value and its traces. Defaults to
@@ -63,9 +63,14 @@ class NeuroPlastic(PlasticityOptimizer):
         clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
             ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps,
             name: As in every Keras optimizer; at most one of the three clips.
+        jit_compile: Boolean. Whether TensorFlow may compile the step by XLA where the
+            model is not compiled. It never does in a step that runs eagerly. Without
+            effect on JAX and PyTorch. Defaults to True.
 
     Raises:
-        TypeError, ValueError: An argument has the wrong type or is out of range.
+        TypeError, ValueError: An argument has the wrong type or is out of range, a
+            variable has a dtype other than float16, bfloat16, float32 and float64, or
+            a gradient cannot be made a tensor of its variable's shape.
         AttributeError: A hyperparameter other than the learning rate is set once the
             optimizer is built, when compiled steps could no longer see it.
 
@@ -80,6 +85,10 @@ class NeuroPlastic(PlasticityOptimizer):
 
     - [NeuroPlastic](https://arxiv.org/abs/2604.26297), section 3.
     """
+
+    rule = staticmethod(rules.step)
+    settings = rules.Update
+    further = "plasticity_scale", "weight_decay_exclude", "jit_compile"
 
     def __init__(
         self,
@@ -97,6 +106,7 @@ class NeuroPlastic(PlasticityOptimizer):
         max_update_norm=1.0,
         target_rms=0.02,
         adaptation_rate=0.01,
+        residual=None,
         epsilon=1e-8,
         skip_nonfinite=False,
         weight_decay=None,
@@ -109,6 +119,7 @@ class NeuroPlastic(PlasticityOptimizer):
         ema_overwrite_frequency=None,
         loss_scale_factor=None,
         gradient_accumulation_steps=None,
+        jit_compile=True,
         name=None,
     ):
         super().__init__(
@@ -137,9 +148,11 @@ class NeuroPlastic(PlasticityOptimizer):
         self.max_update_norm = max_update_norm
         self.target_rms = target_rms
         self.adaptation_rate = adaptation_rate
+        self.residual = residual
         self.epsilon = epsilon
         self.skip_nonfinite = skip_nonfinite
         self.weight_decay_exclude = weight_decay_exclude
+        self.jit_compile = jit_compile
         _validation.check_together(self)
 
     @classmethod
@@ -169,82 +182,28 @@ class NeuroPlastic(PlasticityOptimizer):
         if self.built:
             return
         super().build(variables)
-        names = ["activity"] if self.activity_weight else []
-        names += ["momentum", "variance"] if self.memory_weight else []
-        slots = self.add_slots(variables, names)
-        self._activities = slots.get("activity", [])
-        self._momentums = slots.get("momentum", [])
-        self._variances = slots.get("variance", [])
+        self.add_traces(variables)
         self.load_waiting_state()
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         step = super()._backend_update_step
         # A subclass with an update rule of its own has it followed.
-        if fast and type(self).update_step is NeuroPlastic.update_step:
-            step = fast.choose_step(self, step)
+        if type(self).update_step is NeuroPlastic.update_step:
+            step = _steps.choose(self, step)
         step(grads, trainable_variables, learning_rate)
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable and its traces; the class docstring has the rule."""
-        index = self._get_variable_index(variable)
-        slots, decayed = self._slots(index), self._decayed[index]
-        self.move(
-            gradient, variable, slots, learning_rate, self.current_scale(), decayed
-        )
+        self.step_by_rule(gradient, variable, learning_rate)
 
-    def move(self, gradient, variable, slots, learning_rate, scale, decayed):
-        """Assigns a variable and its slots by name what they are after a step."""
-        old = {name: ops.convert_to_tensor(slot) for name, slot in slots.items()}
-        theta, new = self.moved(gradient, variable, old, learning_rate, scale, decayed)
-        # Assigned last: on two backends an old value is a view of its variable.
-        self.assign(variable, rules.stored(theta))
-        for name, slot in slots.items():
-            self.assign(slot, rules.stored(new[name]))
+    def _scheduled(self):
+        """What schedules may give: κ, and λ of a residual form."""
+        strength = getattr(self.residual, "strength", None)
+        return {
+            "scale": self.now(self.plasticity_scale),
+            "residual_strength": self.now(strength),
+        }
 
-    def moved(self, g, theta, old, eta, scale, decayed, axis=None):
-        """The value of a variable and its traces after a step, by the rules.
-
-        With an `axis`, each row of a matrix is a variable.
-        """
-        dtype = rules.step_dtype(theta.dtype)
-        g, theta, eta = (ops.cast(x, dtype) for x in (g, theta, eta))
-        scale = scale if isinstance(scale, float) else ops.cast(scale, dtype)
-        new = rules.update_traces(old, g, self.activity_decay, self.beta_1, self.beta_2)
-        signals = rules.signals(new, g, self.epsilon)
-        means = rules.means(signals, axis)
-        gains = rules.gains(means, self.epsilon)
-        alpha = rules.plasticity(
-            signals,
-            means,
-            gains,
-            weights=(self.activity_weight, self.gradient_weight, self.memory_weight),
-            scale=scale,
-            min_alpha=self.min_alpha,
-            max_alpha=self.max_alpha,
-            per_parameter=self.per_parameter,
-        )
-        u = rules.stabilize(
-            alpha,
-            g,
-            means,
-            gains,
-            max_update_norm=self.max_update_norm,
-            target_rms=self.target_rms,
-            adaptation_rate=self.adaptation_rate,
-            epsilon=self.epsilon,
-            axis=axis,
-        )
-        new_theta = theta - eta * u
-        if decayed:
-            new_theta = new_theta - eta * self.weight_decay * theta
-        if self.skip_nonfinite:
-            finite = ops.all(ops.isfinite(g), axis, keepdims=axis is not None)
-            new_theta = ops.where(finite, new_theta, theta)
-            new = {name: ops.where(finite, new[name], old[name]) for name in new}
-        return new_theta, new
-
-    def _slots(self, index):
-        """The slots of one variable by name, those of signals in use."""
-        lists = self._activities, self._momentums, self._variances
-        names = "activity", "momentum", "variance"
-        return {k: slots[index] for k, slots in zip(names, lists, strict=True) if slots}
+    def _constants(self, index):
+        """λ of a variable, 0 where it is not decayed."""
+        return {"weight_decay": self.weight_decay if self._decayed[index] else 0.0}

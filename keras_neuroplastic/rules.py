@@ -8,24 +8,54 @@ Traces and decays are plain tensors and floats, so these functions serve every b
 and every caller.
 """
 
-import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from keras import ops
-from keras.backend import backend, standardize_dtype
+from keras.backend import standardize_dtype
 
-if backend() == "jax":
-    from keras_neuroplastic import _jax
-elif backend() == "torch":
-    from keras_neuroplastic import _torch_compiled
+from keras_neuroplastic import _sums
+from keras_neuroplastic._sums import stored
 
 # Sums are held below this: the largest power of two whose reciprocal is a normal
 # number, for XLA divides by multiplying with the reciprocal and flushes subnormals.
 LARGEST = {"float32": 2.0**126, "float64": 2.0**1022}
-# On JAX, the signals of at most so many elements are summed by one operation.
-SMALL = 2**12
-# From so many elements on a sum has two stages, the first over at most so many rows.
-LARGE = 2**15
-ROWS = 16
+
+
+@dataclass(frozen=True)
+class Plasticity:
+    """The hyperparameters of a step that stay the same, by their public names.
+
+    Its equals make equal steps, and may share what is compiled.
+    """
+
+    activity_weight: float  # w_a
+    gradient_weight: float  # w_g
+    memory_weight: float  # w_m
+    min_alpha: float  # α_min
+    max_alpha: float  # α_max
+    per_parameter: bool
+    activity_decay: float  # δ
+    beta_1: float  # β₁
+    beta_2: float  # β₂
+    max_update_norm: float | None  # c
+    target_rms: float  # r*
+    adaptation_rate: float  # ρ
+    epsilon: float  # ε
+
+    @property
+    def slot_names(self):
+        """The traces of the signals that have weight."""
+        names = ["activity"] if self.activity_weight else []
+        return names + (["momentum", "variance"] if self.memory_weight else [])
+
+
+@dataclass(frozen=True)
+class Update(Plasticity):
+    """With those that only an update of our own has."""
+
+    skip_nonfinite: bool = False
+    residual: Any = None
 
 
 def step_dtype(dtype):
@@ -37,48 +67,26 @@ def step_dtype(dtype):
     return "float64" if standardize_dtype(dtype) == "float64" else "float32"
 
 
-def _clip(x, low, high):
-    # Limits in the dtype of x: Keras would round them to its default dtype.
+def in_step_dtype(dtype, *values):
+    """Tensors in the dtype of the step of a variable; floats and None as they are."""
+    dtype = step_dtype(dtype)
+    plain = float, type(None)
+    return [x if isinstance(x, plain) else ops.cast(x, dtype) for x in values]
+
+
+def clip(x, low, high):
+    """x within limits that have its dtype: Keras would round them to its default."""
     low, high = (ops.convert_to_tensor(limit, x.dtype) for limit in (low, high))
     return ops.clip(x, low, high)
 
 
-def _saturate(x):
+def saturate(x):
     """x >= 0, with infinity and what is close to it brought down to `LARGEST`."""
     # Not ops.minimum, which rounds float64 to float32 on PyTorch.
-    return _clip(x, 0.0, LARGEST[standardize_dtype(x.dtype)])
+    return clip(x, 0.0, LARGEST[standardize_dtype(x.dtype)])
 
 
-def _size(x, axis):
-    return max(math.prod(x.shape) if axis is None else x.shape[axis], 1)
-
-
-def _sum(x, axis):
-    # Means are made of this: ops.mean rounds float64 to float32 on JAX and PyTorch.
-    return ops.sum(x, axis, keepdims=axis is not None)
-
-
-def _sum_of_magnitudes(x, axis):
-    """The sum of x >= 0.
-
-    XLA on a CPU leaves the sum of a large array to a library, which has to find it in
-    memory. In two stages, of which the first is no plain sum, |g| or u² is summed as
-    it is made.
-    """
-    size = _size(x, axis)
-    rows = math.gcd(size, ROWS)
-    if axis is None and rows > 1 and size >= LARGE:
-        if backend() == "tensorflow":
-            sums = ops.sum(ops.reshape(x, (rows, -1)), 0)
-            x = ops.maximum(sums, 0.0)  # else XLA makes one plain sum of the two
-        elif backend() == "jax":
-            x = _jax.summed_as_made(x, rows)
-    return _sum(x, axis)
-
-
-def stored(x):
-    """x, or a copy that `torch.compile` makes here, and not anew for each reader."""
-    return _torch_compiled.stored(x) if backend() == "torch" else x
+# 1. Traces
 
 
 def trace(old, value, decay):
@@ -89,7 +97,7 @@ def trace(old, value, decay):
     return decay * old + (1 - decay) * value
 
 
-def update_traces(old, g, activity_decay, beta_1, beta_2):
+def update_traces(old, g, p):
     """The traces after a step with gradient g.
 
     `old` maps "activity", or "momentum" and "variance", or all or none of them to
@@ -97,103 +105,137 @@ def update_traces(old, g, activity_decay, beta_1, beta_2):
     """
     new = {}
     if "activity" in old:
-        new["activity"] = trace(old["activity"], ops.abs(g), activity_decay)
+        new["activity"] = trace(old["activity"], ops.abs(g), p.activity_decay)
     if "momentum" in old:
-        new["momentum"] = trace(old["momentum"], g, beta_1)
+        new["momentum"] = trace(old["momentum"], g, p.beta_1)
         # An infinite trace would never recover. Not the trace itself is limited: XLA
         # computes a limit anew wherever it is read, which takes a copy of the old one.
-        new["variance"] = trace(old["variance"], _saturate(ops.square(g)), beta_2)
+        new["variance"] = trace(old["variance"], saturate(ops.square(g)), p.beta_2)
     return new
 
 
-def signals(traces, g, epsilon):
-    """What α follows: |g|, a and |m| / (√v + ε), those of them that have traces."""
-    found = [ops.abs(g)]
+# 2. Signals
+
+
+class Signals(NamedTuple):
+    """What α follows: |g|, then a and |m| / (√v + ε) where they have traces."""
+
+    values: list
+    means: Any  # stacked: one operation on them serves all
+    gains: list  # what makes each mean 1: N(x) = x · gain, gain = 1 / (mean + ε)
+
+
+def signals(traces, g, p, axis=None):
+    """The signals after a step, from its gradient and the traces after it."""
+    values = [ops.abs(g)]
     if "activity" in traces:
-        found.append(traces["activity"])
+        values.append(traces["activity"])
     if "momentum" in traces:
-        rms = ops.sqrt(traces["variance"])
-        found.append(stored(ops.abs(traces["momentum"]) / (rms + epsilon)))
-    return found
-
-
-def means(signals, axis=None):
-    """The means of the signals, stacked: one operation on them serves all."""
-    size = _size(signals[0], axis)
-    if backend() == "jax" and axis is None and size <= SMALL:
-        return _saturate(_jax.sums(signals) / size)
-    first, *others = signals
-    sums = [_sum_of_magnitudes(first, axis), *(_sum(x, axis) for x in others)]
-    return _saturate(ops.stack(sums) / size)
-
-
-def gains(mean, epsilon):
-    """What makes the mean of each signal 1: a list of 1 / (mean + ε)."""
+        root = _sums.root(traces["variance"])
+        values.append(stored(ops.abs(traces["momentum"]) / (root + p.epsilon)))
+    means = saturate(_sums.of_signals(values, axis) / _sums.size(g, axis))
     # One division a variable, where a compiler might make one an element.
-    return ops.unstack(stored(1 / (mean + epsilon)), mean.shape[0])
+    gains = ops.unstack(stored(1 / (means + p.epsilon)), len(values))
+    return Signals(values, means, gains)
 
 
-def plasticity(
-    signals, mean, gain, weights, scale, min_alpha, max_alpha, per_parameter
-):
-    """The plasticity coefficient α, from the signals, their means and gains.
+# 3. Plasticity coefficient
+
+
+def gradient_plasticity(signals, p):
+    """α_gradient = clip(N(|g|), α_min, α_max)."""
+    [value, *_] = followed(signals, p)
+    return clip(value * signals.gains[0], p.min_alpha, p.max_alpha)
+
+
+def plasticity(signals, p, scale):
+    """The plasticity coefficient α; κ is `scale`, a float or a tensor.
 
     ```
-    N(x) = x / (mean(x) + ε)
-    α_gradient = clip(N(|g|), α_min, α_max)
     α_full = clip(w_a N(a) + w_g N(|g|) + w_m N(|m| / (√v + ε)), α_min, α_max)
     α = α_gradient + κ (α_full - α_gradient)
     ```
 
-    with `weights` = (w_a, w_g, w_m) and κ = `scale`. α is not clipped again: κ > 1
-    extrapolates beyond the range on purpose. With `per_parameter=False` each signal is
-    its mean, and α a scalar.
+    It is not clipped again: κ > 1 extrapolates beyond the range on purpose.
     """
-    activity_weight, gradient_weight, memory_weight = weights
-    weights = [gradient_weight, *(w for w in (activity_weight, memory_weight) if w)]
-    values = signals if per_parameter else ops.unstack(mean, len(signals))
-    parts = zip(values, weights, gain, strict=True)
-    first, *others = [x * (w * factor) for x, w, factor in parts]
-    alpha_full = _clip(sum(others, first), min_alpha, max_alpha)
+    others = [w for w in (p.activity_weight, p.memory_weight) if w]
+    weights = p.gradient_weight, *others
+    parts = zip(followed(signals, p), weights, signals.gains, strict=True)
+    first, *others = [x * (w * gain) for x, w, gain in parts]
+    alpha_full = clip(sum(others, first), p.min_alpha, p.max_alpha)
     if isinstance(scale, float) and scale == 1.0:
         return alpha_full
-    alpha_gradient = _clip(values[0] * gain[0], min_alpha, max_alpha)
+    alpha_gradient = gradient_plasticity(signals, p)
     return alpha_gradient + scale * (alpha_full - alpha_gradient)
 
 
-def stabilize(
-    alpha,
-    g,
-    mean,
-    gain,
-    max_update_norm,
-    target_rms,
-    adaptation_rate,
-    epsilon,
-    axis=None,
-):
-    """The homeostatically stabilised update, from u = α g.
+def followed(signals, p):
+    """The values of the signals, or their means where a variable has one α."""
+    return signals.values if p.per_parameter else ops.unstack(signals.means)
+
+
+# 4. Homeostatic stabilisation
+
+
+def norm(x, axis=None):
+    """‖x‖, of x whose squares neither overflow nor vanish."""
+    return _sums.root(_sums.of_magnitudes(ops.square(x), axis))
+
+
+def stabilize(u, unit, p, axis=None):
+    """The homeostatically stabilised update, from one in units of `unit`.
 
     1. `u <- u c / (‖u‖ + ε)` where ‖u‖ > c = `max_update_norm` (None: never);
     2. `r = √(mean(u²) + ε)`;
     3. `u <- u clip(1 + ρ (r* - r), 0.5, 1.5)`, ρ = `adaptation_rate` (0: never),
        r* = `target_rms`.
 
-    u is taken in units of the mean of |g|, the first signal, where its squares neither
-    overflow nor vanish, whatever the size of the gradient. Both corrections are
-    scalars, so one reduction serves them and the update is written once.
+    Both corrections are scalars, so one reduction serves them and the update is
+    written once.
     """
-    if max_update_norm is None and not adaptation_rate:
-        return alpha * g
-    unit = mean[0] + epsilon
-    u = stored(alpha * (g * gain[0]))
-    norm = ops.sqrt(_sum_of_magnitudes(ops.square(u), axis))
-    scale = unit
-    if max_update_norm is not None:
-        clipped = max_update_norm / (norm + epsilon / unit)
-        scale = ops.where(norm * unit > max_update_norm, clipped, unit)
-    if adaptation_rate:
-        rms = ops.sqrt(ops.square(norm * scale) / _size(g, axis) + epsilon)
-        correction = 1 + adaptation_rate * (target_rms - rms)
-        scale = scale * _clip(correction, 0.5, 1.5)
-    return u * stored(scale)
+    u = stored(u)
+    length = norm(u, axis)
+    factor = unit
+    if p.max_update_norm is not None:
+        clipped = p.max_update_norm / (length + p.epsilon / unit)
+        factor = ops.where(length * unit > p.max_update_norm, clipped, unit)
+    if p.adaptation_rate:
+        mean_square = ops.square(length * factor) / _sums.size(u, axis)
+        r = _sums.root(mean_square + p.epsilon)
+        factor = factor * clip(1 + p.adaptation_rate * (p.target_rms - r), 0.5, 1.5)
+    return u * stored(factor)
+
+
+# 5. Update
+
+
+def step(
+    p, theta, traces, g, eta, scale, weight_decay=0.0, residual_strength=None, axis=None
+):
+    """The value of a variable and its traces after a step.
+
+    `θ <- θ - η λ θ - η u`, η = `eta`, λ = `weight_decay`, κ = `scale`.
+    """
+    theta, g, eta, scale = in_step_dtype(theta.dtype, theta, g, eta, scale)
+    new = update_traces(traces, g, p)
+    found = signals(new, g, p, axis)
+    alpha = plasticity(found, p, scale)
+    # In units of the mean of |g|, where squares neither overflow nor vanish, whatever
+    # the size of the gradient.
+    h, unit = g * found.gains[0], found.means[0] + p.epsilon
+    if p.residual is not None:
+        alpha_gradient = gradient_plasticity(found, p)
+        u = p.residual.update(h, alpha, alpha_gradient, unit, residual_strength, axis)
+        u = stabilize(u, unit, p, axis)
+    elif p.max_update_norm is None and not p.adaptation_rate:
+        u = alpha * g
+    else:
+        u = stabilize(alpha * h, unit, p, axis)
+    new_theta = theta - eta * u
+    if weight_decay:
+        new_theta = new_theta - eta * weight_decay * theta
+    if p.skip_nonfinite:
+        finite = ops.all(ops.isfinite(g), axis, keepdims=axis is not None)
+        new_theta = ops.where(finite, new_theta, theta)
+        new = {name: ops.where(finite, new[name], traces[name]) for name in new}
+    return new_theta, new

@@ -10,7 +10,7 @@ if keras.backend.backend() != "jax":
     pytest.skip("the JAX backend only", allow_module_level=True)
 import jax
 
-from keras_neuroplastic import _jax
+from keras_neuroplastic._steps import jax as steps
 
 SHAPES = [(512, 512), (3,), (512, 500), (256, 1000), (500, 512)]
 LARGEST = 4 * 512 * 512  # bytes
@@ -35,7 +35,7 @@ def compiled_step(optimizer):
 @pytest.fixture(params=["in a chain", "all at once"])
 def chained(request, monkeypatch):
     if request.param == "all at once":
-        monkeypatch.setattr(_jax, "LARGE", 10**9)
+        monkeypatch.setattr(steps, "LARGE", 10**9)
     return request.param == "in a chain"
 
 
@@ -48,7 +48,7 @@ def test_a_step_holds_the_arrays_of_one_large_variable(chained):
 
 def after_two_steps(large, monkeypatch, bad=1.0):
     """Weights and slots; the first weight is `bad` before the second step."""
-    monkeypatch.setattr(_jax, "LARGE", large)
+    monkeypatch.setattr(steps, "LARGE", large)
     step, (trainable, state, gradients) = compiled_step(NeuroPlastic())
     trainable, state = step(trainable, state, gradients)
     trainable[0] = trainable[0].at[0, 0].set(bad)
@@ -61,8 +61,8 @@ def test_a_chain_changes_nothing(bad, monkeypatch):
     want = after_two_steps(10**9, monkeypatch, bad)
     for a, b in zip(after_two_steps(1, monkeypatch, bad), want, strict=True):
         np.testing.assert_allclose(a, b, rtol=5e-7, atol=5e-7)
-    right = _jax.after
-    monkeypatch.setattr(_jax, "after", lambda done, x: right(done, x) * 1.0001)
+    right = steps.after
+    monkeypatch.setattr(steps, "after", lambda done, x: right(done, x) * 1.0001)
     wrong = after_two_steps(1, monkeypatch, bad)
     assert not all(
         np.allclose(a, b, rtol=5e-7, atol=5e-7, equal_nan=True)

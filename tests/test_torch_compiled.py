@@ -15,7 +15,7 @@ if not shutil.which("g++"):
 import torch
 from torch._inductor.utils import fresh_cache, run_and_get_code
 
-from keras_neuroplastic import _torch_compiled
+from keras_neuroplastic._steps import torch_compiled
 
 SHAPES = [(5, 7), (2, 3, 4, 5), (3,), (), (0, 4)]
 OPTIONS = {"weight_decay": 0.3, "skip_nonfinite": True, "plasticity_scale": 2.0}
@@ -52,13 +52,13 @@ def run(compiled):
 
 
 def test_same_as_uncompiled(monkeypatch, float64):
-    monkeypatch.setattr(_torch_compiled, "LARGE", 30)  # two variables in a chain
+    monkeypatch.setattr(torch_compiled, "LARGE", 30)  # two variables in a chain
     for a, b in zip(run(compiled=True), run(compiled=False), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
 
 
 def test_a_stateless_step_of_weights_that_require_gradients(monkeypatch):
-    monkeypatch.setattr(_torch_compiled, "LARGE", 1)
+    monkeypatch.setattr(torch_compiled, "LARGE", 1)
     variables = [keras.Variable(np.ones(3), dtype="float32") for _ in range(2)]
     optimizer = NeuroPlastic()
     optimizer.build(variables)
@@ -71,7 +71,7 @@ def test_a_stateless_step_of_weights_that_require_gradients(monkeypatch):
 
 
 def test_three_sweeps_a_variable_and_one_scratch_memory():
-    size = _torch_compiled.LARGE
+    size = torch_compiled.LARGE
     variables = [keras.Variable(np.zeros(size, "float32")) for _ in range(2)]
     optimizer = NeuroPlastic()
     optimizer.build(variables)

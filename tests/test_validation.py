@@ -7,7 +7,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_neuroplastic import NeuroPlastic, PlasticityWarmup
+from keras_neuroplastic import (
+    BoundedResidual,
+    NeuroPlastic,
+    OrthogonalResidual,
+    PlasticityWarmup,
+)
 
 NUMBERS = {  # name: (smallest allowed, largest allowed, values just outside)
     "learning_rate": (0, 1e6, [-1e-9]),
@@ -32,7 +37,7 @@ NUMBERS = {  # name: (smallest allowed, largest allowed, values just outside)
     "loss_scale_factor": (1e-6, 1e6, [0, -1.0]),
 }
 INTEGERS = {"ema_overwrite_frequency": 1, "gradient_accumulation_steps": 2}
-BOOLEANS = ["per_parameter", "skip_nonfinite", "use_ema"]
+BOOLEANS = ["per_parameter", "skip_nonfinite", "use_ema", "jit_compile"]
 NONE_ALLOWED = {
     "max_update_norm",
     "weight_decay",
@@ -41,7 +46,7 @@ NONE_ALLOWED = {
     "global_clipnorm",
     "loss_scale_factor",
 }
-OTHERS = {"weight_decay_exclude", "name"}
+OTHERS = {"residual", "weight_decay_exclude", "name"}
 
 
 def refuses(name, value, error=(TypeError, ValueError), make=NeuroPlastic):
@@ -104,6 +109,23 @@ def test_booleans(name):
         refuses(name, value, TypeError)
     for value in [True, False, np.True_]:
         assert getattr(NeuroPlastic(**{name: value}), name) is bool(value)
+
+
+def test_residual():
+    for value in [0.5, "bounded", BoundedResidual, {"max_ratio": 0.5}, [None]]:
+        refuses("residual", value, TypeError)
+    for value in [
+        None,
+        BoundedResidual(),
+        OrthogonalResidual(match_gradient_norm=True),
+    ]:
+        assert NeuroPlastic(residual=value).residual == value
+    for make in (BoundedResidual, OrthogonalResidual):
+        refuses("max_ratio", -1e-9, ValueError, make)
+        refuses("max_ratio", None, TypeError, make)
+    refuses("strength", -1e-9, ValueError, OrthogonalResidual)
+    refuses("strength", "1", TypeError, OrthogonalResidual)
+    refuses("match_gradient_norm", 1, TypeError, OrthogonalResidual)
 
 
 def test_weight_decay_exclude():

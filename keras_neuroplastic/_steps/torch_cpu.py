@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from keras import ops
 
-from keras_neuroplastic import _torch_kernels, rules
+from keras_neuroplastic import rules
+from keras_neuroplastic._steps import torch_kernels
 
 # Elements in a block: what a sweep touches of it stays in the cache, and its
 # operations are worth their call.
@@ -40,13 +41,13 @@ class Step:
     """A step of the variables of one optimizer, one after another."""
 
     def __init__(self, optimizer, learning_rate):
-        self.rule = optimizer
+        self.rule = optimizer._plasticity
         self.learning_rate = float(ops.convert_to_tensor(learning_rate))
-        self.scale = float(optimizer.current_scale())
+        self.scale = float(optimizer._scheduled()["scale"])
         # Kept, for fresh memory costs more than some of the operations on it.
         self.scratch = optimizer.__dict__.setdefault("_scratch", {})
 
-    def variable(self, gradient, theta, traces, decayed):
+    def variable(self, gradient, theta, traces, weight_decay):
         """Moves `theta` and `traces`."""
         if self.rule.skip_nonfinite and not torch.isfinite(gradient).all():
             return
@@ -57,16 +58,16 @@ class Step:
         g = gradient.to(dtype).contiguous()
         size = max(theta.numel(), 1)
         blocks = self.blocks(g, theta, traces)
-        sums = [self.trace(block) for block in blocks]
+        sums = [self.sum_signals(block) for block in blocks]
         means = {
-            name: min(sum(s[name] for s in sums) / size, _torch_kernels.LARGEST[dtype])
+            name: min(sum(s[name] for s in sums) / size, torch_kernels.LARGEST[dtype])
             for name in sums[0]
         }
         unit, base = self.scales(means)
-        squares = sum(self.direct(block, means, unit, base) for block in blocks)
+        squares = sum(self.form_update(block, means, unit, base) for block in blocks)
         factor = unit * base * self.stabilize(squares**0.5 * unit * base, size)
         for block in blocks:
-            self.move(block, factor, decayed)
+            self.apply_update(block, factor, weight_decay)
         if not math.isfinite(squares):  # so is `update`, where the next variable begins
             self.scratch.clear()
 
@@ -109,7 +110,7 @@ class Step:
             self.scratch[key] = torch.from_numpy(zeros)
         return self.scratch[key].as_strided(like.shape, like.stride())
 
-    def trace(self, block):
+    def sum_signals(self, block):
         """The first sweep: moves the memory traces; the sum of each signal.
 
         Leaves |m| / (√v + ε) in `update`.
@@ -128,12 +129,12 @@ class Step:
         if "momentum" in block.traces:
             # While this holds, no square overflows.
             fused = sums["gradient"] < 1e18
-            memory = _torch_kernels.memory if fused else _torch_kernels.unfused_memory
+            memory = torch_kernels.memory if fused else torch_kernels.unfused_memory
             memory(block, self.rule)
             sums["memory"] = block.update.abs_().sum().item()
         return sums
 
-    def direct(self, block, means, unit, base):
+    def form_update(self, block, means, unit, base):
         """The second sweep: moves the activity trace; the sum of the squares of u.
 
         Leaves u / (unit base) in `update`, and that is also what it sums.
@@ -165,7 +166,7 @@ class Step:
             alpha.add_(magnitude, alpha=rule.gradient_weight * of_gradient)
         if "activity" in means:
             of_activity = rule.activity_weight * normal["activity"] / base
-            _torch_kernels.activity(block, magnitude, of_activity, rule)
+            torch_kernels.activity(block, magnitude, of_activity, rule)
         alpha.clamp_(*limits)
         if self.scale != 1:
             alpha_gradient = magnitude.mul_(of_gradient).clamp_(*limits)
@@ -196,12 +197,12 @@ class Step:
             factor *= clip(gain, 0.5, 1.5)
         return factor
 
-    def move(self, block, factor, decayed):
+    def apply_update(self, block, factor, weight_decay):
         """The third sweep: θ <- θ - η factor update - η λ θ."""
         theta = block.theta
-        if decayed:
+        if weight_decay:
             u = torch.mul(block.update, factor, out=block.work)
-            u.add_(theta, alpha=self.rule.weight_decay)
+            u.add_(theta, alpha=weight_decay)
             theta.sub_(u, alpha=self.learning_rate)
         else:
             theta.sub_(block.update, alpha=self.learning_rate * factor)

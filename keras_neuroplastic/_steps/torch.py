@@ -1,9 +1,9 @@
 """The step of the PyTorch backend, which runs one operation at a time.
 
-There are three ways. A variable on the CPU is stepped in place (`_torch_cpu.py`); many
+There are three ways. A variable on the CPU is stepped in place (`torch_cpu.py`); many
 small variables of one shape follow the rules as the rows of one matrix; and the rest
 follow them one by one, among them all that `torch.compile` sees, for it fuses them
-(`_torch_compiled.py`). `tests/test_torch.py` holds the ways together, step by step.
+(`torch_compiled.py`). `tests/test_torch.py` holds the ways together, step by step.
 """
 
 from collections import defaultdict
@@ -11,7 +11,8 @@ from functools import partial
 
 import torch
 
-from keras_neuroplastic import _torch_compiled, _torch_cpu
+from keras_neuroplastic import rules
+from keras_neuroplastic._steps import torch_compiled, torch_cpu
 
 try:
     from keras.src.backend.common.stateless_scope import in_stateless_scope
@@ -28,11 +29,12 @@ SMALL = 2**10
 MATRIX = 2**17  # elements that still fit the cache
 
 
-def choose_step(optimizer, otherwise):
+def choose(optimizer, otherwise):
     """`step` where variables may be written over, or one that `torch.compile` sees."""
     if torch.compiler.is_compiling():
-        return partial(_torch_compiled.step, optimizer)
-    return otherwise if in_stateless_scope() else partial(step, optimizer)
+        return partial(torch_compiled.in_a_chain, optimizer)
+    by_the_rules = in_stateless_scope() or optimizer._plasticity.residual is not None
+    return otherwise if by_the_rules else partial(step, optimizer)
 
 
 @torch.no_grad()
@@ -42,7 +44,7 @@ def step(optimizer, gradients, variables, learning_rate):
     for gradient, variable in zip(gradients, variables, strict=True):
         index = optimizer._get_variable_index(variable)
         theta = variable._value
-        kind = theta.shape, theta.dtype, theta.device, optimizer._decayed[index]
+        kind = theta.shape, theta.dtype, theta.device, decay(optimizer, index)
         key = kind if theta.numel() <= SMALL else index
         groups[key].append((index, gradient, theta, variable))
 
@@ -55,11 +57,15 @@ def step(optimizer, gradients, variables, learning_rate):
             continue
         for index, gradient, theta, variable in group:
             if theta.device.type == "cpu" and theta.is_contiguous():
-                in_place = in_place or _torch_cpu.Step(optimizer, learning_rate)
+                in_place = in_place or torch_cpu.Step(optimizer, learning_rate)
                 traces = tensors(optimizer._slots(index))
-                in_place.variable(gradient, theta, traces, optimizer._decayed[index])
+                in_place.variable(gradient, theta, traces, decay(optimizer, index))
             else:
                 optimizer.update_step(gradient, variable, learning_rate)
+
+
+def decay(optimizer, index):
+    return optimizer._constants(index)["weight_decay"]
 
 
 def tensors(slots):
@@ -78,14 +84,15 @@ def step_rows(optimizer, group, learning_rate):
     def matrix(members):
         return torch.stack(members).view(shape)
 
-    new_theta, new = optimizer.moved(
-        matrix(gradients),
+    new_theta, new = rules.step(
+        optimizer._plasticity,
         matrix(thetas),
         {name: matrix(members) for name, members in traces.items()},
+        matrix(gradients),
         learning_rate,
-        optimizer.current_scale(),
-        optimizer._decayed[indices[0]],
         axis=1,
+        **optimizer._scheduled(),
+        **optimizer._constants(indices[0]),
     )
     copies = [(thetas, new_theta), *((traces[name], new[name]) for name in traces)]
     for members, values in copies:

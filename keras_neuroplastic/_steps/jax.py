@@ -1,0 +1,45 @@
+"""The order of the steps on the JAX backend.
+
+XLA on a CPU begins with all variables of a step at once, and holds their intermediate
+arrays side by side. Writing to so much fresh memory costs it more than the arithmetic:
+ResNet-18 is stepped in half the time, one large variable after another.
+"""
+
+from functools import partial
+
+import jax
+import keras
+from jax import numpy as jnp
+
+# Elements of a variable whose intermediate arrays are worth waiting for.
+LARGE = 2**17
+
+
+def choose(optimizer, otherwise):
+    """`in_a_chain` on a CPU, or else what is given: elsewhere memory is not fresh."""
+    # Known to be sharded, it would wait for a number of another device.
+    sharded = keras.distribution.distribution()
+    if sharded or jax.default_backend() != "cpu":
+        return otherwise
+    return partial(in_a_chain, optimizer)
+
+
+def in_a_chain(optimizer, gradients, variables, learning_rate, *others):
+    """Calls `optimizer.update_step` for each variable, the large ones in a chain."""
+    last = None
+    for gradient, variable, *other in zip(gradients, variables, *others, strict=True):
+        large = gradient.size >= LARGE
+        if large and last is not None:
+            gradient = after(last, gradient)
+        optimizer.update_step(gradient, variable, learning_rate, *other)
+        if large:
+            last = variable.value
+
+
+def after(done, x):
+    """x, once the array `done` is computed.
+
+    It is multiplied by one: nothing is above infinity, but XLA does not know.
+    """
+    above = jnp.abs(done[(0,) * done.ndim]) > jnp.inf
+    return x * jnp.where(above, 0, 1).astype(x.dtype)

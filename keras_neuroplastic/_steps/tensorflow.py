@@ -1,0 +1,110 @@
+"""The step of the TensorFlow backend: compiled by XLA, also where the model is not.
+
+Keras leaves a model uncompiled on a CPU, where every operation of the rules would run
+by itself. Here the step of a variable is one compiled function, which variables of one
+shape share, within a process: also those of other optimizers with the same settings.
+"""
+
+import warnings
+from functools import cache, lru_cache, partial
+
+import keras
+import tensorflow as tf
+
+# Compiled functions to keep, one for each kind of variable. What XLA compiled for one
+# stays in memory as long as the process, so that to forget one gains little.
+KEPT = 512
+
+
+def choose(optimizer, otherwise):
+    """`compiled_one_by_one`, or what is given where the user or XLA wants that.
+
+    The user does who steps eagerly, as `run_eagerly=True` does, who has operations
+    watched, as `tf.debugging.enable_check_numerics` does, or says `jit_compile=False`;
+    XLA where it fails, or where variables are distributed.
+    """
+    plain = (
+        not optimizer.jit_compile
+        or tf.executing_eagerly()
+        or tf.distribute.has_strategy()
+        or optimizer._distribution_strategy is not tf.distribute.get_strategy()
+        or operations_are_watched()
+        or not has_xla()
+    )
+    return otherwise if plain else partial(compiled_one_by_one, optimizer)
+
+
+def operations_are_watched():
+    """Whether something adds operations to a graph, which XLA may not know."""
+    with tf.Graph().as_default() as graph:
+        tf.zeros(())
+    return len(graph.get_operations()) > 1
+
+
+def has_xla():
+    """Whether XLA makes what a step needs. A failure is told once, and tried again."""
+    try:
+        return probe()
+    except tf.errors.OpError as error:
+        tell(f"XLA fails, and steps of the optimizer take longer: {error.message}")
+        return False
+
+
+@cache
+def tell(text):
+    warnings.warn(text, stacklevel=3)
+
+
+@lru_cache(maxsize=1)  # of a success: an exception is not kept
+def probe():
+    """True, or an error."""
+
+    @partial(tf.function, jit_compile=True, autograph=False)
+    def root_mean_square(x):
+        return tf.sqrt(tf.reduce_sum(tf.abs(x) * x) / 4.0)
+
+    with tf.init_scope():
+        root_mean_square(tf.ones((2, 2)))
+    return True
+
+
+def compiled_one_by_one(optimizer, gradients, variables, learning_rate, *others):
+    """Does what `optimizer.update_step` does, for each variable."""
+    numbers = {"eta": learning_rate, **optimizer._scheduled()}
+    constants = {k: v for k, v in numbers.items() if v is None or isinstance(v, float)}
+    tensors = {
+        k: tf.convert_to_tensor(v) for k, v in numbers.items() if k not in constants
+    }
+    for gradient, variable, *other in zip(gradients, variables, *others, strict=True):
+        index = optimizer._get_variable_index(variable)
+        theta = variable.value if isinstance(variable, keras.Variable) else variable
+        step = compiled(
+            optimizer.rule,
+            optimizer._plasticity,
+            tuple({**constants, **optimizer._constants(index)}.items()),
+            # One function for each kind, or TensorFlow would warn of so many traces.
+            (theta.shape, theta.dtype, theta.device, gradient.dtype),
+        )
+        slots = {k: slot.value for k, slot in optimizer._slots(index).items()}
+        with tf.device(theta.device):
+            step(theta, slots, (gradient, *other), tensors)
+
+
+@lru_cache(maxsize=KEPT)
+def compiled(rule, settings, constants, kind):
+    """A compiled step of the variables of a kind, with certain constants."""
+
+    def step(theta, slots, arrays, tensors):
+        new_theta, new = rule(
+            settings,
+            theta.read_value(),
+            {name: slot.read_value() for name, slot in slots.items()},
+            *arrays,
+            **dict(constants),
+            **tensors,
+        )
+        theta.assign(tf.cast(new_theta, theta.dtype))
+        for name, slot in slots.items():
+            slot.assign(new[name])
+
+    return tf.function(step, jit_compile=True, autograph=False)

@@ -1,0 +1,26 @@
+"""Sums over a variable, as the compiler of each backend makes them in few passes.
+
+`plain.py` says what each function is; the file of a backend replaces those that its
+compiler has to be told of. The mathematics is none the wiser.
+"""
+
+from keras.backend import backend
+
+from keras_neuroplastic._sums.plain import (
+    of_magnitudes,
+    of_signals,
+    root,
+    size,
+    stored,
+    total,
+)
+
+match backend():
+    case "jax":
+        from keras_neuroplastic._sums.jax import of_magnitudes, of_signals, root
+    case "tensorflow":
+        from keras_neuroplastic._sums.tensorflow import of_magnitudes, of_signals
+    case "torch":
+        from keras_neuroplastic._sums.torch import stored
+
+__all__ = ["of_magnitudes", "of_signals", "root", "size", "stored", "total"]

@@ -1,0 +1,69 @@
+"""Plasticity around an update that something else has made, as pure functions.
+
+The last two sections of the published forms: what plasticity adds to an update is a
+part d, which may be at most so long beside it.
+"""
+
+from dataclasses import dataclass
+
+from keras import ops
+
+from keras_neuroplastic import _sums, rules
+
+# Added to lengths that are divided by.
+TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Modulation(rules.Plasticity):
+    """The hyperparameters of a modulated step that stay the same."""
+
+    target: str = "gain"
+
+
+def limit(d, longest, tiny, axis=None):
+    """d, and where ‖d‖ > `longest`, d · longest / (‖d‖ + tiny)."""
+    length = rules.norm(d, axis)
+    return d * ops.where(length > longest, longest / (length + tiny), 1.0)
+
+
+def step(p, theta, traces, g, eta, old, scale, strength, max_ratio, axis=None):
+    """The value of a variable and its traces after an optimizer's step and ours.
+
+    `theta` is what the optimizer has made of `old`, by an update b = (old - θ) / η:
+
+    ```
+    d = σ (α - 1) b                                                  target "gain"
+    d = σ (α - 1) (clip(‖old‖ / (‖b‖ + 10⁻¹²), 0.5, 1.5) - 1) b      target "trust"
+    d <- d ρ ‖b‖ / (‖d‖ + 10⁻¹²)   where ‖d‖ > ρ ‖b‖
+    u = stabilize(b + d),   θ <- old - η u
+    ```
+
+    σ = `strength`, ρ = `max_ratio` or None, κ = `scale`.
+    """
+    theta, old, g, eta, scale, strength, max_ratio = rules.in_step_dtype(
+        theta.dtype, theta, old, g, eta, scale, strength, max_ratio
+    )
+    new = rules.update_traces(traces, g, p)
+    alpha = rules.plasticity(rules.signals(new, g, p, axis), p, scale)
+    moved = old - theta  # η b
+    d = strength * (alpha - 1) * moved
+    stabilized = p.max_update_norm is not None or p.adaptation_rate
+    if p.target == "gain" and max_ratio is None and not stabilized:
+        return theta - d, new
+    # In units of the mean element, where squares neither overflow nor vanish.
+    mean = _sums.of_magnitudes(ops.abs(moved), axis) / _sums.size(moved, axis)
+    unit = ops.where(mean > 0, mean, 1.0)
+    length = rules.norm(moved / unit, axis)
+    tiny = TINY * eta / unit
+    if p.target == "trust":
+        trust = rules.norm(old, axis) / unit * eta / (length + tiny)
+        d = d * (rules.clip(trust, 0.5, 1.5) - 1)
+    if max_ratio is not None:
+        d = limit(d / unit, max_ratio * length, tiny, axis) * unit
+    if not stabilized:
+        return theta - d, new
+    # Where η is 0 nothing moves, whatever u is.
+    rate = ops.where(eta > 0, eta, 1.0)
+    u = rules.stabilize((moved + d) / unit, unit / rate, p, axis)
+    return old - rate * u, new
