@@ -1,5 +1,6 @@
 """NeuroPlastic, a plasticity-modulated optimizer for Keras 3."""
 
+from keras_neuroplastic.modulated import PlasticityModulated
 from keras_neuroplastic.neuroplastic import NeuroPlastic
 from keras_neuroplastic.residuals import BoundedResidual, OrthogonalResidual
 from keras_neuroplastic.schedules import PlasticityWarmup
@@ -10,6 +11,7 @@ __all__ = [
     "BoundedResidual",
     "NeuroPlastic",
     "OrthogonalResidual",
+    "PlasticityModulated",
     "PlasticityWarmup",
     "__version__",
 ]

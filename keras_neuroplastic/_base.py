@@ -1,22 +1,19 @@
 """What every optimizer of this package shares, beside its update rule."""
 
 import dataclasses
-import re
 
 import keras
 from keras import ops
 from keras.saving import deserialize_keras_object, serialize_keras_object
 
 from keras_neuroplastic import _validation, rules
-from keras_neuroplastic._sparse import densify
 
 
 class PlasticityOptimizer(keras.optimizers.Optimizer):
-    """Checked hyperparameters, float32 slots, dense gradients, decay by path.
+    """Checked hyperparameters, float32 slots for the traces, copies with their state.
 
     A subclass has one attribute for each argument that `_validation.CHECKS` knows
-    and it takes, applies the decay of the variables marked in `_decayed` itself,
-    and otherwise follows the contract of `keras.optimizers.Optimizer`.
+    and it takes, and follows the contract of `keras.optimizers.Optimizer`.
 
     `rule` is the pure function that steps a variable, `settings` the class of the
     hyperparameters that it takes as one value. `further` names those that are not in
@@ -32,37 +29,25 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
     def build(self, variables):
         _validation.check_together(self)  # an attribute may have been set since
         _validation.check_dtypes(variables)
-        if (
-            keras.backend.backend() == "jax"
-            and self.ema_overwrite_frequency
-            and any(getattr(v, "overwrite_with_gradient", False) for v in variables)
-        ):
-            raise ValueError(
-                "`ema_overwrite_frequency` must be None on JAX where variables are "
-                "overwritten by their gradient, as in float8 layers. Received: "
-                f"ema_overwrite_frequency={self.ema_overwrite_frequency}"
-            )
+        self._build_on(variables)
+
+    def _build_on(self, variables):
+        """What Keras keeps of its own."""
         super().build(variables)
-        # Decided here, where every backend still hands out variables with a path.
-        self._decayed = self._decay_mask()
-
-    def add_slots(self, variables, names):
-        """A dict from each name to its slots, one for each variable.
-
-        They have the layout of their variable, and its dtype unless it has 16 bits.
-        """
-        self._adding_slots = True
-        try:
-            slots = self.add_optimizer_variables(variables, names)
-        finally:
-            self._adding_slots = False
-        return dict(zip(names, slots, strict=True))
 
     def add_traces(self, variables):
-        """The slots of the signals in use, and the hyperparameters as one value."""
+        """The slots of the signals in use, and the hyperparameters as one value.
+
+        A slot has the layout of its variable, and its dtype unless it has 16 bits.
+        """
         names = [field.name for field in dataclasses.fields(self.settings)]
         self._plasticity = self.settings(**{n: getattr(self, n) for n in names})
-        slots = self.add_slots(variables, self._plasticity.slot_names)
+        self._adding_slots = True
+        try:
+            slots = self.add_optimizer_variables(variables, self._plasticity.slot_names)
+        finally:
+            self._adding_slots = False
+        slots = dict(zip(self._plasticity.slot_names, slots, strict=True))
         self._activities = slots.get("activity", [])
         self._momentums = slots.get("momentum", [])
         self._variances = slots.get("variance", [])
@@ -97,40 +82,6 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
             dtype = rules.step_dtype(dtype)
         return super().add_variable(shape, initializer, dtype, **kwargs)
 
-    def _filter_empty_gradients(self, grads, vars):
-        # The first step of `apply`, before anything reads the gradients.
-        grads, vars = super()._filter_empty_gradients(grads, vars)
-        pairs = zip(grads, vars, strict=True)
-        return [_validation.gradient(densify(g, v), v) for g, v in pairs], vars
-
-    def _overwrite_model_variables_with_average_value(self, trainable_variables):
-        """As in Keras, but on JAX with copies, and without averages that are None.
-
-        A weight and its average in one buffer cannot both be donated to the next
-        `fit`; a variable that is overwritten by its gradient has no average.
-        """
-        averages = self._model_variables_moving_average
-        if len(trainable_variables) != len(averages):
-            raise ValueError(
-                f"The optimizer averages {len(averages)} variables. Received: "
-                f"{len(trainable_variables)} variables to overwrite."
-            )
-        pairs = [
-            (variable, average)
-            for variable, average in zip(trainable_variables, averages, strict=True)
-            if average is not None
-        ]
-        kept = [average for _, average in pairs]
-        if keras.backend.backend() == "jax":
-            kept = [ops.copy(average) for average in kept]
-        self._model_variables_moving_average = kept
-        try:
-            super()._overwrite_model_variables_with_average_value(
-                [variable for variable, _ in pairs]
-            )
-        finally:
-            self._model_variables_moving_average = averages
-
     def now(self, value):
         """A hyperparameter in this step: a float, or a tensor from its schedule."""
         if not callable(value):
@@ -155,32 +106,6 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
         self.assign(variable, rules.stored(theta))
         for name, slot in self._slots(index).items():
             self.assign(slot, rules.stored(traces[name]))
-
-    def _apply_weight_decay(self, variables):
-        """Nothing: `update_step` decays, so that a skipped variable stays whole."""
-
-    def _use_weight_decay(self, variable):
-        path = _validation.path(variable)
-        excluded = any(re.search(p, path) for p in self.weight_decay_exclude or ())
-        return bool(
-            self.weight_decay and not excluded and super()._use_weight_decay(variable)
-        )
-
-    def _decay_mask(self):
-        return [self._use_weight_decay(v) for v in self._trainable_variables]
-
-    def exclude_from_weight_decay(self, var_list=None, var_names=None):
-        """As in Keras, but refused once built; see also `weight_decay_exclude`.
-
-        To say once more what was said before is allowed: each replica of
-        tf.distribute does.
-        """
-        super().exclude_from_weight_decay(var_list, var_names)
-        if self.built and self._decay_mask() != self._decayed:
-            raise ValueError(
-                "`exclude_from_weight_decay()` must be called before the optimizer is "
-                "built. Prefer the argument `weight_decay_exclude`, which is saved."
-            )
 
     def __setattr__(self, name, value):
         if name in _validation.CHECKS:
@@ -211,15 +136,17 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
         state = getattr(self, "_state_when_built", state)  # a copy of a copy
         return _restore, (type(self), self.get_config(), state)
 
-    def get_config(self):
-        config = super().get_config()
+    def own_config(self):
+        """The arguments that are not those of every Keras optimizer."""
         own = [field.name for field in dataclasses.fields(self.settings)]
+        config = {}
         for name in (*own, *self.further):
             value = getattr(self, name)
-            plain = value is None or isinstance(value, (bool, float, tuple))
-            config[name] = value if plain else serialize_keras_object(value)
-        if self.weight_decay_exclude is not None:
-            config["weight_decay_exclude"] = list(self.weight_decay_exclude)
+            if isinstance(value, tuple):
+                value = list(value)
+            elif value is not None and not isinstance(value, (bool, float, str)):
+                value = serialize_keras_object(value)
+            config[name] = value
         return config
 
     @classmethod

@@ -27,7 +27,7 @@ def limit(d, longest, tiny, axis=None):
     return d * ops.where(length > longest, longest / (length + tiny), 1.0)
 
 
-def step(p, theta, traces, g, eta, old, scale, strength, max_ratio, axis=None):
+def step(p, theta, traces, g, old, eta, scale, strength, max_ratio, axis=None):
     """The value of a variable and its traces after an optimizer's step and ours.
 
     `theta` is what the optimizer has made of `old`, by an update b = (old - θ) / η:

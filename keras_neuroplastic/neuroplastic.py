@@ -3,12 +3,12 @@
 import keras
 
 from keras_neuroplastic import _steps, _validation, rules
-from keras_neuroplastic._base import PlasticityOptimizer
+from keras_neuroplastic._updating import UpdatingOptimizer
 from keras_neuroplastic.schedules import PlasticityWarmup
 
 
 @keras.saving.register_keras_serializable(package="keras_neuroplastic")
-class NeuroPlastic(PlasticityOptimizer):
+class NeuroPlastic(UpdatingOptimizer):
     """Gradient descent whose every step is scaled by a plasticity coefficient.
 
     For each variable with gradient `g`, elementwise, means and norms over the

@@ -85,6 +85,9 @@ class Reference:
             alpha = np.clip(alpha, self.min_alpha, self.max_alpha)
         return alpha
 
+    def update(self, g, alpha):
+        return alpha * g
+
     def clip_norm(self, u):
         norm = np.linalg.norm(u)
         if self.max_update_norm is not None and norm > self.max_update_norm:
@@ -99,7 +102,7 @@ class Reference:
     def step(self, g):
         g = np.array(g, "float64")
         with np.errstate(invalid="ignore", divide="ignore"):
-            u = self.alpha(g) * g
+            u = self.update(g, self.alpha(g))
             if self.wrong == "norm taken after the gain":
                 u = self.clip_norm(self.adapt(u))
             else:

@@ -11,6 +11,8 @@ from functools import cache, lru_cache, partial
 import keras
 import tensorflow as tf
 
+from keras_neuroplastic import rules
+
 # Compiled functions to keep, one for each kind of variable. What XLA compiled for one
 # stays in memory as long as the process, so that to forget one gains little.
 KEPT = 512
@@ -68,6 +70,25 @@ def probe():
     return True
 
 
+def one_by_one(optimizer, gradients, variables, learning_rate, *others):
+    """`optimizer.update_step` for each variable, on each device that has a copy."""
+    variables = [v.value if isinstance(v, keras.Variable) else v for v in variables]
+    pairs = list(zip(gradients, variables, strict=True))
+    pairs = optimizer._all_reduce_sum_gradients(pairs)
+
+    def everywhere(strategy, pairs, learning_rate, *others):
+        def step(variable, gradient, learning_rate, *other):
+            optimizer.update_step(gradient, variable, learning_rate, *other)
+
+        for (gradient, variable), *other in zip(pairs, *others, strict=True):
+            arguments = gradient, learning_rate, *other
+            strategy.extended.update(variable, step, args=arguments, group=False)
+
+    tf.__internal__.distribute.interim.maybe_merge_call(
+        everywhere, optimizer._distribution_strategy, pairs, learning_rate, *others
+    )
+
+
 def compiled_one_by_one(optimizer, gradients, variables, learning_rate, *others):
     """Does what `optimizer.update_step` does, for each variable."""
     numbers = {"eta": learning_rate, **optimizer._scheduled()}
@@ -85,26 +106,35 @@ def compiled_one_by_one(optimizer, gradients, variables, learning_rate, *others)
             # One function for each kind, or TensorFlow would warn of so many traces.
             (theta.shape, theta.dtype, theta.device, gradient.dtype),
         )
-        slots = {k: slot.value for k, slot in optimizer._slots(index).items()}
+        # Their handles: a function goes no more once a variable is gone that it was
+        # traced with.
+        slots = {k: slot.value.handle for k, slot in optimizer._slots(index).items()}
         with tf.device(theta.device):
-            step(theta, slots, (gradient, *other), tensors)
+            step(theta.handle, slots, (gradient, *other), tensors)
 
 
 @lru_cache(maxsize=KEPT)
 def compiled(rule, settings, constants, kind):
     """A compiled step of the variables of a kind, with certain constants."""
+    shape, dtype, *_ = kind
+    slot_dtype = tf.as_dtype(rules.step_dtype(dtype))
+
+    def read(handle, dtype):
+        value = tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype)
+        return tf.ensure_shape(value, shape)
 
     def step(theta, slots, arrays, tensors):
         new_theta, new = rule(
             settings,
-            theta.read_value(),
-            {name: slot.read_value() for name, slot in slots.items()},
+            read(theta, dtype),
+            {name: read(slot, slot_dtype) for name, slot in slots.items()},
             *arrays,
             **dict(constants),
             **tensors,
         )
-        theta.assign(tf.cast(new_theta, theta.dtype))
+        new_theta = tf.cast(new_theta, dtype)
+        tf.raw_ops.AssignVariableOp(resource=theta, value=new_theta)
         for name, slot in slots.items():
-            slot.assign(new[name])
+            tf.raw_ops.AssignVariableOp(resource=slot, value=new[name])
 
     return tf.function(step, jit_compile=True, autograph=False)

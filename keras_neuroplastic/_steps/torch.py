@@ -33,8 +33,8 @@ def choose(optimizer, otherwise):
     """`step` where variables may be written over, or one that `torch.compile` sees."""
     if torch.compiler.is_compiling():
         return partial(torch_compiled.in_a_chain, optimizer)
-    by_the_rules = in_stateless_scope() or optimizer._plasticity.residual is not None
-    return otherwise if by_the_rules else partial(step, optimizer)
+    own = optimizer.rule is rules.step and optimizer._plasticity.residual is None
+    return partial(step, optimizer) if own and not in_stateless_scope() else otherwise
 
 
 @torch.no_grad()

@@ -1,0 +1,100 @@
+"""An optimizer within another one: which may be one, and what it keeps for itself."""
+
+import keras
+from keras import optimizers
+
+# What belongs to the inner optimizer, and is read and set there.
+DELEGATED = (
+    "learning_rate",
+    "weight_decay",
+    "clipnorm",
+    "clipvalue",
+    "global_clipnorm",
+    "use_ema",
+    "ema_momentum",
+    "ema_overwrite_frequency",
+    "loss_scale_factor",
+    "gradient_accumulation_steps",
+    "_model_variables_moving_average",
+)
+
+
+def accept(optimizer, custom_objects=None):
+    """The optimizer that an instance, a name or a configuration stands for."""
+    received = f"Received: optimizer={optimizer!r}"
+    if isinstance(optimizer, dict):
+        found = keras.saving.deserialize_keras_object(optimizer, custom_objects)
+    elif isinstance(optimizer, str):
+        try:
+            found = optimizers.get(optimizer)
+        except ValueError as error:
+            raise ValueError(
+                f"`optimizer` must name an optimizer, as 'adam' does. {received}"
+            ) from error
+    else:
+        found = optimizer
+    if not isinstance(found, optimizers.Optimizer):
+        raise TypeError(
+            "`optimizer` must be a keras.optimizers.Optimizer, its name or its "
+            f"configuration. {received}"
+        )
+    refuse_wrappers(found, received)
+    return found
+
+
+def serialize(optimizer):
+    """The configuration of an optimizer, also for the other backends."""
+    config = keras.saving.serialize_keras_object(optimizer)
+    # PyTorch has its own classes for Keras's, which go by the same names.
+    if config["module"].startswith("keras.src.backend."):
+        config["module"] = "keras.optimizers"
+        config["registered_name"] = None
+    return config
+
+
+def refuse_wrappers(optimizer, received):
+    """A ValueError for what can only be around, with what to write instead."""
+    if isinstance(optimizer, optimizers.LossScaleOptimizer):
+        advice = "LossScaleOptimizer(PlasticityModulated(...))"
+    elif isinstance(optimizer, getattr(optimizers, "MultiOptimizer", ())):
+        advice = "a MultiOptimizer of optimizers that are each PlasticityModulated(...)"
+    elif hasattr(optimizer, "inner_optimizer"):
+        advice = "PlasticityModulated(...) around the inner optimizer alone, once"
+    else:
+        return
+    raise ValueError(
+        f"`optimizer` must not be a wrapper itself: write {advice}. {received}"
+    )
+
+
+def refuse_arguments(arguments):
+    """A TypeError for arguments that are none of the wrapper's."""
+    for name, value in arguments.items():
+        advice = "is no argument of PlasticityModulated"
+        if name in DELEGATED:
+            advice = f"is given to the inner optimizer, as in Adam({name}={value!r})"
+        raise TypeError(f"`{name}` {advice}. Received: {name}={value!r}")
+
+
+def refuse_other_variables(optimizer, variables):
+    """A ValueError where the optimizer has been built on other variables."""
+    built_on = {id(v) for v in optimizer._trainable_variables}
+    if built_on != {id(v) for v in variables}:
+        raise ValueError(
+            "`optimizer` must not be built on other variables. Received: "
+            f"{optimizer.name!r}, built on {len(built_on)} others"
+        )
+
+
+def delegated(name):
+    """An attribute that is that of the inner optimizer."""
+
+    def get(self):
+        return getattr(self.inner_optimizer, name)
+
+    def set_(self, value):
+        # Not yet there while the constructor of Keras sets its defaults.
+        if hasattr(self, "inner_optimizer"):
+            setattr(self.inner_optimizer, name, value)
+
+    return property(get, set_)

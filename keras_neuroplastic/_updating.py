@@ -1,0 +1,70 @@
+"""What an optimizer that updates variables by itself has of Keras, made to fit it."""
+
+import re
+
+import keras
+
+from keras_neuroplastic import _averages, _validation
+from keras_neuroplastic._base import PlasticityOptimizer
+from keras_neuroplastic._sparse import densify
+
+
+class UpdatingOptimizer(PlasticityOptimizer):
+    """Dense gradients, weight decay by path, averages that survive a second `fit`.
+
+    A subclass applies the decay of the variables marked in `_decayed` itself.
+    """
+
+    def build(self, variables):
+        if (
+            keras.backend.backend() == "jax"
+            and self.ema_overwrite_frequency
+            and any(getattr(v, "overwrite_with_gradient", False) for v in variables)
+        ):
+            raise ValueError(
+                "`ema_overwrite_frequency` must be None on JAX where variables are "
+                "overwritten by their gradient, as in float8 layers. Received: "
+                f"ema_overwrite_frequency={self.ema_overwrite_frequency}"
+            )
+        super().build(variables)
+        # Decided here, where every backend still hands out variables with a path.
+        self._decayed = self._decay_mask()
+
+    def _filter_empty_gradients(self, grads, vars):
+        # The first step of `apply`, before anything reads the gradients.
+        grads, vars = super()._filter_empty_gradients(grads, vars)
+        pairs = zip(grads, vars, strict=True)
+        return [_validation.gradient(densify(g, v), v) for g, v in pairs], vars
+
+    def _overwrite_model_variables_with_average_value(self, trainable_variables):
+        as_keras_does = super()._overwrite_model_variables_with_average_value
+        _averages.overwrite(self, trainable_variables, as_keras_does)
+
+    def _apply_weight_decay(self, variables):
+        """Nothing: `update_step` decays, so that a skipped variable stays whole."""
+
+    def _use_weight_decay(self, variable):
+        path = _validation.path(variable)
+        excluded = any(re.search(p, path) for p in self.weight_decay_exclude or ())
+        return bool(
+            self.weight_decay and not excluded and super()._use_weight_decay(variable)
+        )
+
+    def _decay_mask(self):
+        return [self._use_weight_decay(v) for v in self._trainable_variables]
+
+    def exclude_from_weight_decay(self, var_list=None, var_names=None):
+        """As in Keras, but refused once built; see also `weight_decay_exclude`.
+
+        To say once more what was said before is allowed: each replica of
+        tf.distribute does.
+        """
+        super().exclude_from_weight_decay(var_list, var_names)
+        if self.built and self._decay_mask() != self._decayed:
+            raise ValueError(
+                "`exclude_from_weight_decay()` must be called before the optimizer is "
+                "built. Prefer the argument `weight_decay_exclude`, which is saved."
+            )
+
+    def get_config(self):
+        return {**super().get_config(), **self.own_config()}

@@ -1,0 +1,112 @@
+"""An optimizer around another one, which goes on doing what it does itself."""
+
+import warnings
+
+from keras_neuroplastic import _averages, _inner, _validation
+from keras_neuroplastic._base import PlasticityOptimizer
+
+
+class WrappingOptimizer(PlasticityOptimizer):
+    """Traces of its own, and the inner optimizer for all else.
+
+    A subclass says in `step_around` what becomes of the inner optimizer's step.
+    """
+
+    def __init__(self, optimizer, name):
+        inner = _inner.accept(optimizer)
+        super().__init__(learning_rate=0.0, name=name)
+        for variable in (self._iterations, self._learning_rate):
+            self._untrack_variable(variable)  # the inner optimizer has its own
+        self.inner_optimizer = inner
+        # Where it would move variables, after clipping, accumulation and decay.
+        inner._backend_update_step = self.step_around
+
+    def build(self, variables):
+        inner = self.inner_optimizer
+        if inner.built:
+            _inner.refuse_other_variables(inner, variables)
+        super().build(variables)
+        if not inner.built:
+            inner.build(variables)
+
+    def _build_on(self, variables):
+        # No averages and accumulators, which the inner optimizer has. Keras would take
+        # variables that are set as an attribute for slots.
+        keys = [self._var_key(variable) for variable in variables]
+        vars(self)["_trainable_variables"] = list(variables)
+        vars(self)["_trainable_variables_indices"] = {k: i for i, k in enumerate(keys)}
+        self.built = True
+
+    def apply(self, grads, trainable_variables=None):
+        """Updates variables, by default those that the optimizer was built on."""
+        if trainable_variables is not None:
+            trainable_variables = list(trainable_variables)
+            if not self.built:
+                self.build(trainable_variables)
+        elif self.built:
+            trainable_variables = self._trainable_variables
+        if trainable_variables is not None and len(grads) == len(trainable_variables):
+            grads = [
+                g if g is None else _validation.gradient(g, v)
+                for g, v in zip(grads, trainable_variables, strict=True)
+            ]
+        self.inner_optimizer.apply(grads, trainable_variables)
+
+    for _name in _inner.DELEGATED:
+        locals()[_name] = _inner.delegated(_name)
+    del _name
+
+    @property
+    def iterations(self):
+        """The number of updates that the inner optimizer has made."""
+        return self.inner_optimizer.iterations
+
+    @property
+    def variables(self):
+        """Those of the inner optimizer, then the traces."""
+        return self.inner_optimizer.variables + self._variables
+
+    def scale_loss(self, loss):
+        return self.inner_optimizer.scale_loss(loss)
+
+    def exclude_from_weight_decay(self, var_list=None, var_names=None):
+        self.inner_optimizer.exclude_from_weight_decay(var_list, var_names)
+
+    def finalize_variable_values(self, var_list):
+        inner = self.inner_optimizer
+        if self.use_ema:
+            as_keras_does = inner._overwrite_model_variables_with_average_value
+            _averages.overwrite(inner, var_list, as_keras_does)
+
+    # State and configuration
+
+    def set_weights(self, weights):
+        count = len(self.inner_optimizer.variables)
+        self.inner_optimizer.set_weights(weights[:count])
+        super().set_weights(weights[count:])
+
+    def save_own_variables(self, store):
+        """Keeps the traces; Keras keeps the inner optimizer beside them."""
+        for i, trace in enumerate(self._variables):
+            store[str(i)] = trace.numpy()
+
+    def load_own_variables(self, store):
+        if len(store.keys()) != len(self._variables):
+            warnings.warn(
+                f"Skipping variable loading for optimizer {self.name!r}, because it "
+                f"has {len(self._variables)} traces whereas the saved one has "
+                f"{len(store.keys())}. Is it built, with the same signals?",
+                stacklevel=2,
+            )
+            return
+        for i, trace in enumerate(self._variables):
+            trace.assign(store[str(i)])
+
+    def get_config(self):
+        inner = _inner.serialize(self.inner_optimizer)
+        return {"name": self.name, "optimizer": inner, **self.own_config()}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        inner = _inner.accept(config["optimizer"], custom_objects)
+        return super().from_config({**config, "optimizer": inner}, custom_objects)

@@ -1,0 +1,215 @@
+"""Plasticity around any Keras optimizer."""
+
+import re
+from functools import partial
+
+import keras
+from keras import ops
+
+from keras_neuroplastic import _inner, _steps, _validation, modulation
+from keras_neuroplastic._sparse import densify
+from keras_neuroplastic._wrapping import WrappingOptimizer
+
+
+@keras.saving.register_keras_serializable(package="keras_neuroplastic")
+class PlasticityModulated(WrappingOptimizer):
+    """Another optimizer, whose every step is scaled by a plasticity coefficient.
+
+    The optimizer moves a variable by -η b, whatever its rule. With the coefficient α
+    of `NeuroPlastic`, from the same gradient and traces of its own, that becomes
+    -η (b + d):
+
+    ```
+    d = σ (α - 1) b                                                target "gain"
+    d = σ (α - 1) (clip(‖θ‖ / (‖b‖ + 10⁻¹²), 0.5, 1.5) - 1) b      target "trust"
+    d <- d ρ ‖b‖ / (‖d‖ + 10⁻¹²)   where ‖d‖ > ρ ‖b‖
+    ```
+
+    and, where `max_update_norm` or `adaptation_rate` say so, b + d is stabilised as
+    in `NeuroPlastic`. The inner optimizer does all else, once: learning rate and
+    schedules, weight decay, which is no part of b, clipping, accumulation, averages.
+    Its arguments are given to it.
+
+    Args:
+        optimizer: A `keras.optimizers.Optimizer`, or what `compile` takes for one: a
+            name or a configuration. It belongs to the wrapper from then on.
+        strength: σ. Float, at least 0, or a `LearningRateSchedule` of the number of
+            updates made. 0 leaves the inner optimizer as it is. Defaults to 1.0.
+        max_ratio: ρ. Float, at least 0, a `LearningRateSchedule`, or None for no
+            limit. Defaults to None.
+        target: "gain" or "trust". What is modulated: the update, or how far its
+            length is from that of the variable. Defaults to "gain".
+        modulate: Regular expression or list of them. A variable whose `path` contains
+            a match is modulated; others follow the inner optimizer and have no
+            traces. None: all. Defaults to None.
+        activity_weight: w_a. Float in [0, 1]; the three weights sum to 1.
+            Defaults to 1.0.
+        gradient_weight: w_g, likewise. Defaults to 0.0.
+        memory_weight: w_m, likewise. Defaults to 0.0.
+        plasticity_scale: κ. Float, at least 0, or a `LearningRateSchedule` of the
+            number of updates made. Defaults to 1.0.
+        min_alpha: α_min. Float, at least 0. Defaults to 0.0.
+        max_alpha: α_max. Float, at least `min_alpha`. Defaults to 5.0.
+        per_parameter: Boolean. False: one α for the whole variable. Defaults to True.
+        activity_decay: δ. Float in [0, 1). Defaults to 0.95.
+        beta_1: β₁. Float in [0, 1). Defaults to 0.9.
+        beta_2: β₂. Float in [0, 1). Defaults to 0.99.
+        max_update_norm: c. Float above 0, or None for no clipping. Defaults to None.
+        target_rms: r*. Float, at least 0. Defaults to 0.02.
+        adaptation_rate: ρ of the gain. Float, at least 0. Defaults to 0.0, for none.
+        epsilon: ε. Float, at least 1e-37. Defaults to 1e-8.
+        jit_compile: As in `NeuroPlastic`. Defaults to True.
+        name: String or None.
+
+    Raises:
+        TypeError, ValueError: An argument has the wrong type or is out of range, a
+            pattern of `modulate` matches no variable, or the optimizer is built on
+            other variables already.
+        AttributeError: A hyperparameter other than the learning rate is set once the
+            optimizer is built.
+
+    Example:
+
+    >>> import keras
+    >>> from keras_neuroplastic import PlasticityModulated
+    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    >>> optimizer = PlasticityModulated(keras.optimizers.Adam(1e-3))
+    >>> model.compile(optimizer=optimizer, loss="mse")
+
+    Reference:
+
+    - [NeuroPlastic](https://arxiv.org/abs/2604.26297), the published code.
+    """
+
+    rule = staticmethod(modulation.step)
+    settings = modulation.Modulation
+    further = "strength", "max_ratio", "modulate", "plasticity_scale", "jit_compile"
+
+    def __init__(
+        self,
+        optimizer,
+        strength=1.0,
+        max_ratio=None,
+        target="gain",
+        modulate=None,
+        activity_weight=1.0,
+        gradient_weight=0.0,
+        memory_weight=0.0,
+        plasticity_scale=1.0,
+        min_alpha=0.0,
+        max_alpha=5.0,
+        per_parameter=True,
+        activity_decay=0.95,
+        beta_1=0.9,
+        beta_2=0.99,
+        max_update_norm=None,
+        target_rms=0.02,
+        adaptation_rate=0.0,
+        epsilon=1e-8,
+        jit_compile=True,
+        name=None,
+        **kwargs,
+    ):
+        _inner.refuse_arguments(kwargs)
+        super().__init__(optimizer, name)
+        self.strength = strength
+        self.max_ratio = max_ratio
+        self.target = target
+        self.modulate = modulate
+        self.activity_weight = activity_weight
+        self.gradient_weight = gradient_weight
+        self.memory_weight = memory_weight
+        self.plasticity_scale = plasticity_scale
+        self.min_alpha = min_alpha
+        self.max_alpha = max_alpha
+        self.per_parameter = per_parameter
+        self.activity_decay = activity_decay
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.max_update_norm = max_update_norm
+        self.target_rms = target_rms
+        self.adaptation_rate = adaptation_rate
+        self.epsilon = epsilon
+        self.jit_compile = jit_compile
+        _validation.check_together(self)
+
+    def build(self, variables):
+        """Creates the slots of both, for a list of trainable variables."""
+        if self.built:
+            return
+        chosen = self._choose(variables)
+        super().build(variables)
+        self._positions = {index: i for i, index in enumerate(chosen)}
+        self.add_traces([variables[index] for index in chosen])
+        self.load_waiting_state()
+
+    def _choose(self, variables):
+        """The indices of the variables to modulate."""
+        paths = [_validation.path(variable) for variable in variables]
+        patterns = ("",) if self.modulate is None else self.modulate
+        for pattern in patterns:
+            if paths and not any(re.search(pattern, path) for path in paths):
+                raise ValueError(
+                    "`modulate` must match the path of a variable. Received: "
+                    f"modulate={pattern!r}, for {', '.join(paths)}"
+                )
+        return [
+            index
+            for index, (path, variable) in enumerate(zip(paths, variables, strict=True))
+            if any(re.search(pattern, path) for pattern in patterns)
+            and not self._overwrite_variable_with_gradient(variable)
+        ]
+
+    def _slots(self, index):
+        return super()._slots(self._positions[index])
+
+    def step_around(self, gradients, variables, learning_rate):
+        """The inner optimizer's step of these variables, and what plasticity adds."""
+        chosen = [
+            (densify(g, v), v, snapshot(v))
+            for g, v in zip(gradients, variables, strict=True)
+            if self._get_variable_index(v) in self._positions
+        ]
+        inner = self.inner_optimizer
+        type(inner)._backend_update_step(inner, gradients, variables, learning_rate)
+        if not chosen:
+            return
+        gradients, variables, before = map(list, zip(*chosen, strict=True))
+        step = _steps.choose(self, partial(_steps.one_by_one, self))
+        traces = [trace.value for trace in self._variables]
+        step(gradients, variables, learning_rate, before)
+        if keras.backend.backend() == "jax" and self.gradient_accumulation_steps:
+            self._take_back(traces)
+
+    def _take_back(self, traces):
+        """To `traces`, if this step only accumulates: Keras makes it all the same."""
+        count = self.inner_optimizer._iterations + 1
+        moves = count % self.gradient_accumulation_steps == 0
+        for trace, old in zip(self._variables, traces, strict=True):
+            trace.assign(ops.where(moves, trace.value, old))
+
+    def update_step(self, gradient, variable, learning_rate, before):
+        """Modulates the step that the inner optimizer made from `before`."""
+        self.step_by_rule(gradient, variable, learning_rate, before)
+
+    def _scheduled(self):
+        """What schedules may give: κ, σ and the limit of d."""
+        return {
+            "scale": self.now(self.plasticity_scale),
+            "strength": self.now(self.strength),
+            "max_ratio": self.now(self.max_ratio),
+        }
+
+    def _constants(self, index):
+        return {}
+
+
+def snapshot(variable):
+    """The value of a variable, which later steps do not reach."""
+    match keras.backend.backend():
+        case "torch":
+            return ops.copy(variable)
+        case "tensorflow":
+            variable = getattr(variable, "value", variable)
+            return variable.read_value()
+    return ops.convert_to_tensor(variable)
