@@ -152,6 +152,50 @@ FEATURES = [
         "`keras.distribution.ModelParallel`; slots are sharded as their variables",
     ),
     (
+        "Transformations of JAX: `scan`, `vmap`, `export`, donation, and `grad` and "
+        "`checkpoint` through several steps",
+        [
+            "test_transformations.test_scan",
+            "test_transformations.test_vmap",
+            "test_transformations.test_export",
+            "test_transformations.test_donation",
+            "test_differentiation.",
+        ],
+        "",
+    ),
+    (
+        "`pmap`, `shard_map`, and arrays sharded by hand without `keras.distribution`",
+        ["test_transformations.test_several_devices"],
+        "Axes of the mesh must be `AxisType.Auto` where arrays are split; within "
+        "`shard_map` Keras refuses parts of a variable, for every optimizer",
+    ),
+    (
+        "Several threads, another process, one model after another",
+        [
+            "test_company.test_threads",
+            "test_company.test_another_process",
+            "test_company.test_one_after_another",
+        ],
+        "",
+    ),
+    (
+        "A cloned model, with a new optimizer of the same configuration",
+        ["test_company.test_a_cloned_model", "test_company.test_an_optimizer"],
+        "Do not hand on the old one: on JAX it goes on with its traces, as every Keras "
+        "optimizer does, and the other backends refuse it",
+    ),
+    ("Two optimizers in one step, as in a GAN", ["test_adversaries."], ""),
+    (
+        "Gradients that are arrays, lists, numbers or variables",
+        ["test_gradients.test_what_can_be", "test_gradients.test_what_is_smaller"],
+        "What is smaller is broadcast to its variable",
+    ),
+    (
+        "Refusal of gradients and variables that cannot be stepped",
+        ["test_gradients.test_what_cannot", "test_gradients.test_a_variable"],
+        "Variables must be float16, bfloat16, float32 or float64",
+    ),
+    (
         "Variables overwritten by their gradient",
         [
             "test_contract.test_overwriting",
