@@ -13,6 +13,7 @@ from test_study import finish_at_once, make_train, once, run_study
 from examples import harness
 from examples.harness import data
 from examples.harness.optimizers import LEARNING_RATES, TUNING_FACTORS
+from examples.harness.run import Run
 
 
 @once
@@ -112,7 +113,8 @@ def test_finished_tuned_runs_are_not_to_do(tmp_path, capsys):
 
 
 @once
-def test_an_interrupted_run_counts_what_is_left(tmp_path, capsys):
+def test_an_interrupted_run_counts_what_is_left(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(Run, "save_every", 0)
     path = tmp_path / "toy.jsonl"
     with pytest.raises(SystemExit):
         run_study(path, train=make_train(3))
