@@ -29,6 +29,3 @@ LEARNING_RATES = {
     "lion": 0.0001,
     "muon": 0.001,
 }
-
-# What --tune tries, times the rate above: the same number of trials for everyone.
-TUNING_FACTORS = (0.1, 0.3, 1, 3, 10)
