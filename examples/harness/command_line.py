@@ -24,8 +24,8 @@ def make_parser(study, description, epochs, batch_size, axes):
         default=["neuroplastic", "gradient-only"],
         metavar="NAME",
         help="one or more of " + ", ".join(OPTIMIZERS) + "; neuroplastic is the "
-        "paper's locked configuration, neuroplastic-default NeuroPlastic() "
-        "(default: neuroplastic gradient-only)",
+        "paper's locked configuration, neuroplastic-default NeuroPlastic(), adamw-1 "
+        "AdamW with a weight decay of 1 (default: neuroplastic gradient-only)",
     )
     for name, options in axes.items():
         options = {"nargs": "+", **options}

@@ -13,6 +13,9 @@ OPTIMIZERS = {
     "momentum": lambda rate, steps: keras.optimizers.SGD(rate, momentum=0.9),
     "adam": lambda rate, steps: keras.optimizers.Adam(rate),
     "adamw": lambda rate, steps: keras.optimizers.AdamW(rate),
+    "adamw-1": lambda rate, steps: keras.optimizers.AdamW(rate, weight_decay=1),
+    "adamw-3": lambda rate, steps: keras.optimizers.AdamW(rate, weight_decay=3),
+    "adamw-10": lambda rate, steps: keras.optimizers.AdamW(rate, weight_decay=10),
     "lion": lambda rate, steps: keras.optimizers.Lion(rate),
     "muon": lambda rate, steps: keras.optimizers.Muon(rate),
 }
@@ -26,6 +29,9 @@ LEARNING_RATES = {
     "momentum": 0.01,
     "adam": 0.001,
     "adamw": 0.001,
+    "adamw-1": 0.001,
+    "adamw-3": 0.001,
+    "adamw-10": 0.001,
     "lion": 0.0001,
     "muon": 0.001,
 }
