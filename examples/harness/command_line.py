@@ -25,7 +25,8 @@ def make_parser(study, description, epochs, batch_size, axes):
         metavar="NAME",
         help="one or more of " + ", ".join(OPTIMIZERS) + "; neuroplastic is the "
         "paper's locked configuration, neuroplastic-default NeuroPlastic(), adamw-1 "
-        "AdamW with a weight decay of 1 (default: neuroplastic gradient-only)",
+        "AdamW with a weight decay of 1, plastic-adam Adam in PlasticityModulated "
+        "(default: neuroplastic gradient-only)",
     )
     for name, options in axes.items():
         options = {"nargs": "+", **options}

@@ -2,13 +2,21 @@
 
 import keras
 
-from keras_neuroplastic import NeuroPlastic
+from keras_neuroplastic import NeuroPlastic, PlasticityModulated
+
+
+def modulated(make):
+    """What makes the same optimizer with its updates modulated."""
+    return lambda rate, steps: PlasticityModulated(make(rate, steps))
+
 
 # Each makes an optimizer from (learning rate, updates an epoch).
-OPTIMIZERS = {
+NEUROPLASTIC = {
     "neuroplastic": lambda rate, steps: NeuroPlastic.paper(steps, learning_rate=rate),
     "neuroplastic-default": lambda rate, steps: NeuroPlastic(rate),
     "gradient-only": lambda rate, steps: NeuroPlastic.gradient_only(rate),
+}
+KERAS = {
     "sgd": lambda rate, steps: keras.optimizers.SGD(rate),
     "momentum": lambda rate, steps: keras.optimizers.SGD(rate, momentum=0.9),
     "adam": lambda rate, steps: keras.optimizers.Adam(rate),
@@ -19,6 +27,8 @@ OPTIMIZERS = {
     "lion": lambda rate, steps: keras.optimizers.Lion(rate),
     "muon": lambda rate, steps: keras.optimizers.Muon(rate),
 }
+MODULATED = {f"plastic-{name}": modulated(make) for name, make in KERAS.items()}
+OPTIMIZERS = {**NEUROPLASTIC, **KERAS, **MODULATED}
 
 # The paper's for NeuroPlastic and its ablation, customary ones for the others.
 LEARNING_RATES = {
@@ -35,3 +45,4 @@ LEARNING_RATES = {
     "lion": 0.0001,
     "muon": 0.001,
 }
+LEARNING_RATES |= {f"plastic-{name}": LEARNING_RATES[name] for name in KERAS}
