@@ -17,12 +17,12 @@ pytest.importorskip("tqdm", reason="needs the extra `examples`")
 from sklearn.datasets import load_digits
 from test_study import once
 
-from examples import report
+from examples import irrelevant_inputs, report
 from examples.harness import data, results
 
 ROOT = Path(__file__).parent.parent
 BACKEND = keras.backend.backend()
-STUDIES = ["mnist", "fashion_mnist", "low_data", "noisy_labels"]
+STUDIES = ["mnist", "fashion_mnist", "low_data", "noisy_labels", "irrelevant_inputs"]
 RESNETS = ["cifar10_resnet18", "transfer_resnet18"]
 SCRIPTS = [*STUDIES, *RESNETS, "report", "quickstart", f"custom_loop_{BACKEND}"]
 
@@ -136,6 +136,50 @@ def test_noisy_labels_are_kept():
     )
     (_, y), _ = data.load("fashion_mnist", "test", 1024)
     assert (y[subset] != labels).sum() == round(0.4 * 512)
+
+
+def test_irrelevant_inputs():
+    arguments = "--noise", "0", "2000", "--examples", "300", "--optimizer", "adam"
+    pure, noisy = run("irrelevant_inputs", *arguments)
+    subset = np.load(Path("results", "smoke", noisy["notes"]["subset"]))
+    assert len(set(subset)) == 300
+    assert pure["notes"] == noisy["notes"]
+    accuracies = [r["metrics"]["val_accuracy"][-1] for r in (pure, noisy)]
+    assert accuracies[0] > accuracies[1] + 0.1
+
+
+@once
+def test_irrelevant_inputs_linear():
+    arguments = "--model", "linear", "--epochs", "1", "--optimizer", "adam"
+    [record] = run("irrelevant_inputs", *arguments)
+    assert record["metrics"]["val_accuracy"][-1] > 0.2
+
+
+@once
+def test_noise_beside_the_pixels_is_fixed_by_the_seed():
+    images = np.arange(0, 256, 15, dtype="uint8").reshape(2, 3, 3, 1)
+    make = irrelevant_inputs.with_noise
+    x = make(images, 5000, [41, 4, 0])
+    pixels = np.linspace(-1, 1, 18).reshape(2, 9)
+    np.testing.assert_allclose(x[:, :9], pixels, atol=1e-6)
+    noise = x[:, 9:]
+    assert noise.dtype == "float32"
+    assert abs(noise.mean()) < 0.05
+    assert abs(noise.std() - 1) < 0.05
+    assert abs(np.corrcoef(noise)[0, 1]) < 0.1  # of its own for each example
+    np.testing.assert_array_equal(x, make(images, 5000, [41, 4, 0]))
+    for other in ([42, 4, 0], [41, 4, 1]):  # another run, the other set of examples
+        assert abs(np.corrcoef(noise[0], make(images, 5000, other)[0, 9:])[0, 1]) < 0.1
+    np.testing.assert_array_equal(make(images, 0, [41, 4, 0]), x[:, :9])
+
+
+@once
+def test_more_examples_than_the_limit_get_one_line(capsys):
+    with pytest.raises(SystemExit):
+        run("irrelevant_inputs", "--examples", "300", "1025")
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "argument --examples: 1025 is more than --limit 1024" in message
 
 
 def test_custom_loop():

@@ -15,6 +15,7 @@ pytest.importorskip("tqdm", reason="needs the extra `examples`")
 from examples import harness
 from examples.harness import results
 from examples.harness.optimizers import LEARNING_RATES, OPTIMIZERS
+from examples.harness.run import Run
 from examples.harness.study import Study
 
 # What does not depend on the backend is tried where nothing has to be compiled first.
@@ -24,6 +25,11 @@ once = pytest.mark.skipif(
 RANDOM = np.random.default_rng(0)
 X, X_TEST = RANDOM.normal(size=(2, 96, 4)).astype("float32")
 Y, Y_TEST = ((x.sum(axis=1) > 0).astype("int32") for x in (X, X_TEST))
+
+
+@pytest.fixture(autouse=True)
+def save_every_epoch(monkeypatch):
+    monkeypatch.setattr(Run, "save_every", 0)
 
 
 class DieInEpoch(keras.callbacks.Callback):
@@ -132,6 +138,27 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     assert seen == [0, 1, 2, 2, 3]
     [whole] = run_study(tmp_path / "whole.jsonl", *choice)
     assert course(cut) == course(whole)
+
+
+@once
+@pytest.mark.parametrize(("slow_epoch", "first_again"), [(None, 0), (0, 1), (1, 2)])
+def test_a_run_that_keeps_its_state_seldom_goes_on_from_there(
+    slow_epoch, first_again, tmp_path, monkeypatch
+):
+    seen, clock = [], time.monotonic
+    monkeypatch.setattr(Run, "save_every", 1000)
+
+    def slow_clock():
+        return clock() + 2000 * (slow_epoch in seen)
+
+    monkeypatch.setattr(time, "monotonic", slow_clock)
+    with pytest.raises(SystemExit):
+        run_study(tmp_path / "cut.jsonl", train=make_train(3, seen))
+    [cut] = run_study(tmp_path / "cut.jsonl", train=make_train(None, seen))
+    assert seen == [0, 1, 2, 3, *range(first_again, 4)]
+    [whole] = run_study(tmp_path / "whole.jsonl")
+    assert course(cut) == course(whole)
+    assert all(name.endswith(".lock") for name in os.listdir(tmp_path / "cut"))
 
 
 @once

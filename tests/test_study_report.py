@@ -105,6 +105,49 @@ def test_trials_are_not_compared(tmp_path, capsys):
     assert not (tmp_path / "toy-gap-1.png").exists()
 
 
+def printed_table(path, capsys, records, *arguments):
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    report.main([str(path), *arguments])
+    return capsys.readouterr().out
+
+
+def test_another_reference(tmp_path, capsys):
+    path, records = tmp_path / "toy.jsonl", []
+    for name, accuracy in ("adam", 0.6), ("gradient-only", 0.5), ("sgd", 0.45):
+        records += runs(name, 0.1, [accuracy])
+    printed = printed_table(path, capsys, records, "--reference", "adam")
+    assert "| from adam | better/worse/equal | diverged |" in printed
+    assert "| sgd | 0.1 | 1 | 45.00 | -15.00 | 0/1/0 |  |" in printed
+    assert "| adam | 0.1 | 1 | 60.00 |  |  |  |" in printed
+    with pytest.raises(SystemExit) as stop:
+        report.main([str(path), "--reference", "lion"])
+    assert stop.value.code == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "--reference: 'lion' is none of adam, gradient-only, sgd" in message
+
+
+def test_a_modulated_optimizer_is_compared_with_the_bare_one(tmp_path, capsys):
+    path, tuned = tmp_path / "toy.jsonl", {"tuned": True}
+    records = runs("gradient-only", 0.1, [0.5, 0.5], **tuned)
+    records += runs("adam", 0.001, [0.6, 0.7], **tuned)
+    records += runs("plastic-adam", 0.003, [0.7, 0.7], **tuned)
+    records += runs("plastic-lion", 0.003, [0.4], **tuned)  # without lion
+    head, _, *rows = printed_table(path, capsys, records).splitlines()[2:6]
+    assert head.count("better/worse/equal") == 2
+    assert "| from gradient-only |" in head
+    assert "| from the bare optimizer |" in head
+    half = stats.ttest_1samp([10, 0], 0).confidence_interval(0.95).high - 5
+    assert rows[0].endswith("| 2/0/0 |  |  |  |")  # adam
+    printed = printed_table(path, capsys, records)
+    assert f"| 20.00 ± 0.00 | 2/0/0 | 5.00 ± {half:.2f} | 1/0/1 |  |" in printed
+    assert "| plastic-lion | 0.003 (tuned) | 1 | 40.00 | -10.00 | 0/1/0 |  |" in printed
+    # Where the bare one was tuned and this one was not, there is nothing to compare.
+    mixed = [r for r in records if r["config"]["optimizer"] == "adam"]
+    mixed += runs("plastic-adam", 0.001, [0.7])
+    assert "bare" not in printed_table(path, capsys, mixed)
+
+
 @pytest.fixture
 def drawn(monkeypatch):
     """The axes of every figure, kept open."""

@@ -3,7 +3,8 @@
 import argparse
 
 from examples.arguments import Parser, count, number, results_file, seed
-from examples.harness.optimizers import OPTIMIZERS, TUNING_FACTORS
+from examples.harness.optimizers import OPTIMIZERS
+from examples.harness.tuning import FIRST_STEPS, MOST_WIDENINGS, factor
 
 # --smoke replaces these: it shows in seconds that a script works, nothing more.
 SMOKE = {"epochs": 2, "seeds": [41], "limit": 1024}
@@ -23,7 +24,8 @@ def make_parser(study, description, epochs, batch_size, axes):
         default=["neuroplastic", "gradient-only"],
         metavar="NAME",
         help="one or more of " + ", ".join(OPTIMIZERS) + "; neuroplastic is the "
-        "paper's locked configuration, neuroplastic-default NeuroPlastic() "
+        "paper's locked configuration, neuroplastic-default NeuroPlastic(), adamw-1 "
+        "AdamW with a weight decay of 1, plastic-adam Adam in PlasticityModulated "
         "(default: neuroplastic gradient-only)",
     )
     for name, options in axes.items():
@@ -58,8 +60,19 @@ def make_parser(study, description, epochs, batch_size, axes):
         "--tune",
         action="store_true",
         help="first try, for each optimizer, its learning rate times "
-        f"{', '.join(map(str, TUNING_FACTORS))}, with seed 0, on a tenth of the "
-        "training set held out, never on the test set; then use the best",
+        f"{', '.join(f'{factor(step):g}' for step in FIRST_STEPS)}, and further, up "
+        f"to {MOST_WIDENINGS} times on each side, as long as the best is the lowest "
+        "or the highest tried; on a tenth of the training set held out, never on the "
+        "test set; then use the best",
+    )
+    add(
+        "--tuning-seeds",
+        nargs="+",
+        type=seed,
+        default=[0],
+        metavar="N",
+        help="each learning rate that --tune tries is trained with each, and the mean "
+        "decides (default: 0)",
     )
     add("--limit", type=count, help="use only so many examples of each split")
     add(

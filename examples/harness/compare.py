@@ -6,6 +6,8 @@ import numpy as np
 from scipy import stats
 
 REFERENCE = "gradient-only"
+# How the name of a modulated optimizer begins; the rest is the name of the other.
+PLASTIC = "plastic-"
 # What tells the rows of one cell apart.
 ROW = ("optimizer", "learning_rate", "tuned")
 
@@ -60,17 +62,23 @@ def rate_of(row):
     return f"{rate:g}" + (" (tuned)" if tuned else "")
 
 
-def reference(rows, row):
-    """The gradient-only runs to compare a row with: tuned with tuned.
+def reference(rows, row, name=REFERENCE):
+    """The runs of the named optimizer to compare a row with: tuned with tuned.
 
     Those at the same rate, else the only ones; where there are several other rates,
     none: which one to take would decide the difference. None for trials either.
     """
     if any(r["config"].get("evaluate_on") == "validation" for r in rows.get(row, [])):
         return []
-    others = {n: r for n, r in rows.items() if (n[0], n[2]) == (REFERENCE, row[2])}
+    others = {n: r for n, r in rows.items() if (n[0], n[2]) == (name, row[2])}
     only = next(iter(others.values())) if len(others) == 1 else []
-    return others.get((REFERENCE, *row[1:]), only)
+    return others.get((name, *row[1:]), only)
+
+
+def base(row):
+    """The name of the optimizer that a row's modulates, or None."""
+    name = row[0].removeprefix(PLASTIC)
+    return None if name == row[0] else name
 
 
 def differences(runs, others):

@@ -1,4 +1,4 @@
-"""Accuracy over the epochs, and its gap to gradient-only over the training share."""
+"""Accuracy over the epochs, and its gap to a reference over the training share."""
 
 from itertools import zip_longest
 
@@ -43,15 +43,15 @@ def plot_courses(rows, title, path):
     save(figure, axes, path)
 
 
-def plot_gaps(records, title, path):
-    """Paired difference from gradient-only, with its interval, over the fraction."""
+def plot_gaps(records, title, path, name=REFERENCE):
+    """Paired difference from the reference, with its interval, over the fraction."""
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     for row in group(records, line_name):
         points = []
         for cell, runs in group(records, lambda c: c["fraction"]).items():
             rows = group(runs, line_name)
-            pairs = differences(rows.get(row, []), reference(rows, row))
-            if pairs and row[0] != REFERENCE:
+            pairs = differences(rows.get(row, []), reference(rows, row, name))
+            if pairs and row[0] != name:
                 points.append((cell, *interval(100 * np.array(pairs))))
         if points:
             fractions, means, halves = np.transpose(points)
@@ -63,7 +63,7 @@ def plot_gaps(records, title, path):
     axes.axhline(0, color="gray", linewidth=1)
     axes.set(
         xlabel="share of the training set",
-        ylabel="accuracy, difference from gradient-only (points)",
+        ylabel=f"accuracy, difference from {name} (points)",
         title=title,
     )
     save(figure, axes, path)

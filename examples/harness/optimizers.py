@@ -2,20 +2,33 @@
 
 import keras
 
-from keras_neuroplastic import NeuroPlastic
+from keras_neuroplastic import NeuroPlastic, PlasticityModulated
+
+
+def modulated(make):
+    """What makes the same optimizer with its updates modulated."""
+    return lambda rate, steps: PlasticityModulated(make(rate, steps))
+
 
 # Each makes an optimizer from (learning rate, updates an epoch).
-OPTIMIZERS = {
+NEUROPLASTIC = {
     "neuroplastic": lambda rate, steps: NeuroPlastic.paper(steps, learning_rate=rate),
     "neuroplastic-default": lambda rate, steps: NeuroPlastic(rate),
     "gradient-only": lambda rate, steps: NeuroPlastic.gradient_only(rate),
+}
+KERAS = {
     "sgd": lambda rate, steps: keras.optimizers.SGD(rate),
     "momentum": lambda rate, steps: keras.optimizers.SGD(rate, momentum=0.9),
     "adam": lambda rate, steps: keras.optimizers.Adam(rate),
     "adamw": lambda rate, steps: keras.optimizers.AdamW(rate),
+    "adamw-1": lambda rate, steps: keras.optimizers.AdamW(rate, weight_decay=1),
+    "adamw-3": lambda rate, steps: keras.optimizers.AdamW(rate, weight_decay=3),
+    "adamw-10": lambda rate, steps: keras.optimizers.AdamW(rate, weight_decay=10),
     "lion": lambda rate, steps: keras.optimizers.Lion(rate),
     "muon": lambda rate, steps: keras.optimizers.Muon(rate),
 }
+MODULATED = {f"plastic-{name}": modulated(make) for name, make in KERAS.items()}
+OPTIMIZERS = {**NEUROPLASTIC, **KERAS, **MODULATED}
 
 # The paper's for NeuroPlastic and its ablation, customary ones for the others.
 LEARNING_RATES = {
@@ -26,9 +39,10 @@ LEARNING_RATES = {
     "momentum": 0.01,
     "adam": 0.001,
     "adamw": 0.001,
+    "adamw-1": 0.001,
+    "adamw-3": 0.001,
+    "adamw-10": 0.001,
     "lion": 0.0001,
     "muon": 0.001,
 }
-
-# What --tune tries, times the rate above: the same number of trials for everyone.
-TUNING_FACTORS = (0.1, 0.3, 1, 3, 10)
+LEARNING_RATES |= {f"plastic-{name}": LEARNING_RATES[name] for name in KERAS}

@@ -7,12 +7,13 @@ from datetime import timedelta
 
 from keras.backend import backend
 
-from examples.harness.optimizers import LEARNING_RATES, TUNING_FACTORS
+from examples.harness.optimizers import LEARNING_RATES
 from examples.harness.run import Run
+from examples.harness.tuning import Tuning
 
 
 def make_plan(study, args, axes):
-    """For each cell and optimizer its seeds' settings, and those of its trials."""
+    """For each cell and optimizer its seeds' settings, and its `Tuning` or None."""
     for *cell, name in itertools.product(
         *(vars(args)[a] for a in axes), args.optimizer
     ):
@@ -28,11 +29,10 @@ def make_plan(study, args, axes):
             "evaluate_on": "test",
             "tuned": args.tune,
         }
-        tuning = {**config, "evaluate_on": "validation", "seed": 0}
-        rates = [float(f"{config['learning_rate'] * f:.3g}") for f in TUNING_FACTORS]
+        title = ", ".join([name, *(f"{a} {config[a]}" for a in axes)])
         yield (
             [{**config, "seed": seed} for seed in args.seeds],
-            [{**tuning, "learning_rate": rate} for rate in rates] if args.tune else [],
+            Tuning(title, config, args.tuning_seeds) if args.tune else None,
         )
 
 
@@ -42,16 +42,30 @@ def key(config):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def with_best_rate(configs, tried):
-    """The settings with the learning rate of the best trial, if there were any."""
-    if not tried:
-        return configs
-    rate = max(tried, key=final_accuracy)["config"]["learning_rate"]
+def with_rate(configs, rate):
     return [{**config, "learning_rate": rate} for config in configs]
 
 
-def final_accuracy(record):
-    return -1 if record["diverged"] else record["metrics"]["val_accuracy"][-1]
+def foresee(plan, finished):
+    """The settings of all runs that are sure to be needed, and whether those are all.
+
+    Not where trials are missing: they may widen their grid.
+    """
+    configs, whole = [], True
+
+    def look_up(trials):
+        configs.extend(trials)
+        records = [finished.get(key(trial)) for trial in trials]
+        return None if None in records else records
+
+    for runs, tuning in plan:
+        scores = tuning and tuning.scores(look_up)
+        if scores:
+            runs = with_rate(runs, tuning.best_rate(scores))
+        elif tuning:
+            whole = False
+        configs += runs
+    return configs, whole
 
 
 def cost(plan, finished, folder_of, seconds_per_epoch):
@@ -63,14 +77,12 @@ def cost(plan, finished, folder_of, seconds_per_epoch):
         folder_of: Function from settings to the folder of an interrupted run.
         seconds_per_epoch: Of the whole training set, for want of anything measured.
     """
-    configs = []
-    for runs, trials in plan:
-        if all(key(trial) in finished for trial in trials):
-            runs = with_best_rate(runs, [finished[key(trial)] for trial in trials])
-        configs += runs + trials
+    configs, whole = foresee(plan, finished)
     unfinished = [config for config in configs if key(config) not in finished]
     left = sum(Run(config, folder_of(config)).epochs_left for config in unfinished)
     sentence = f"{len(configs)} runs, {left} epochs to go on the {backend()} backend"
+    if not whole:
+        sentence = f"at least {sentence}, more where --tune has to widen its grid"
     # Epochs of as many examples: those of --smoke say nothing about whole ones.
     same = {"backend": backend(), "limit": configs[0]["limit"]}
     timed = [r for r in finished.values() if same.items() <= r["config"].items()]
@@ -82,4 +94,5 @@ def cost(plan, finished, folder_of, seconds_per_epoch):
     duration = timedelta(seconds=round(left * seconds_per_epoch))
     source = "as in the runs finished so far" if timed else "on two CPU cores"
     epoch = f"{seconds_per_epoch:.1f} s an epoch {source}"
-    return f"{sentence}: about {duration} h, at {epoch}"
+    more = "" if whole else " or more"
+    return f"{sentence}: about {duration} h{more}, at {epoch}"

@@ -19,11 +19,15 @@ class Run:
 
     Attributes:
         config: Dict of settings; together they identify the run.
-        folder: Where the state after each epoch is kept until the run is finished.
-        epochs_done: How many epochs a run that was interrupted had finished.
+        folder: Where the state after an epoch is kept until the run is finished.
+        save_every: Seconds after which an epoch's end keeps the state again: an
+            interruption costs so much training, and short runs are not held up.
+        epochs_done: How many epochs of a run that was interrupted are kept.
         metrics: Dict of lists, one number an epoch.
         notes: Dict of what else the script wants recorded.
     """
+
+    save_every = 10
 
     def __init__(self, config, folder, on_epoch_end=lambda: None):
         self.config = config
@@ -34,7 +38,8 @@ class Run:
         if (folder / "progress.json").exists():
             progress = json.loads((folder / "progress.json").read_text())
             self.metrics, self.notes = progress["metrics"], progress["notes"]
-        self.epochs_done = len(self.metrics.get("loss", []))
+        self.epochs_done = self.epoch_kept = len(self.metrics.get("loss", []))
+        self.last_save = time.monotonic()
 
     def __getattr__(self, name):
         try:
@@ -81,6 +86,12 @@ class Run:
         """For `fit`, whose initial_epoch is max(run.epochs_done, first_epoch)."""
         return [Record(self, batches, first_epoch)]
 
+    def save_if_due(self, model):
+        """Keeps the state after an epoch, where that is not done too often."""
+        if time.monotonic() - self.last_save >= self.save_every:
+            self.save(model)
+            self.last_save = time.monotonic()
+
     def save(self, model):
         """Keeps the state after an epoch; a kill at any moment leaves a whole one."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +100,8 @@ class Run:
         new = self.folder / "progress.new"
         new.write_text(json.dumps({"metrics": self.metrics, "notes": self.notes}))
         os.replace(new, self.folder / "progress.json")
-        (self.folder / f"{epoch - 1}.weights.h5").unlink(missing_ok=True)
+        (self.folder / f"{self.epoch_kept}.weights.h5").unlink(missing_ok=True)
+        self.epoch_kept = epoch
 
     def forget(self):
         """Removes the kept state."""
@@ -131,7 +143,7 @@ class Record(keras.callbacks.Callback):
         for name, value in logs.items():
             value = float(value) if is_finite(value) else None  # JSON has no NaN
             self.run.metrics.setdefault(name, []).append(value)
-        self.run.save(self.model)
+        self.run.save_if_due(self.model)
         if self.run.diverged:
             self.model.stop_training = True
         self.run.on_epoch_end()

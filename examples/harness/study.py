@@ -14,7 +14,7 @@ from tqdm import tqdm
 from examples.harness import results
 from examples.harness.command_line import SMOKE, make_parser
 from examples.harness.disk import message_when_full
-from examples.harness.plan import cost, key, make_plan, with_best_rate
+from examples.harness.plan import cost, foresee, key, make_plan, with_rate
 from examples.harness.run import Run
 from keras_neuroplastic import __version__
 
@@ -39,14 +39,36 @@ class Study:
 
     def run(self, plan):
         """Every run of the plan; trials before the runs that depend on them."""
-        epochs = sum(c["epochs"] for runs, trials in plan for c in runs + trials)
+        configs, _ = foresee(plan, self.finished())
+        self.foreseen = {key(config) for config in configs}
+        epochs = sum(config["epochs"] for config in configs)
         with tqdm(total=epochs, unit="epoch") as self.bar:
-            for configs, trials in plan:
-                tried = [self.result(config, wait=True) for config in trials]
-                for config in with_best_rate(configs, tried):
-                    self.result(config)
+            for configs, tuning in plan:
+                if tuning:
+                    configs = with_rate(configs, self.tune(tuning))
+                for config in configs:
+                    if self.result(config) is None:
+                        self.elsewhere += 1
+                        self.skip(config["epochs"])
         if self.elsewhere:
             print(f"{self.elsewhere} runs are left to another process.")
+
+    def tune(self, tuning):
+        """The best learning rate."""
+        scores = tuning.scores(self.trials)
+        if warning := tuning.warning(scores):
+            self.bar.write(warning)
+        return tuning.best_rate(scores)
+
+    def trials(self, configs):
+        """The records of all; those that another process is making come last."""
+        new = [config for config in configs if key(config) not in self.foreseen]
+        self.bar.total += sum(config["epochs"] for config in new)
+        records = [self.result(config) for config in configs]
+        return [
+            record or self.result(config, wait=True)
+            for config, record in zip(configs, records, strict=True)
+        ]
 
     def result(self, config, wait=False):
         """The record of a run, made now if need be; None if another process makes it.
@@ -54,29 +76,29 @@ class Study:
         With wait=True it waits for the other process.
         """
         if record := self.finished().get(key(config)):
-            return self.skip(config["epochs"], record)
+            self.skip(config["epochs"])
+            return record
         # Beside the folder, which is removed while others may wait for the lock.
         lock = self.folder(config).with_suffix(".lock")
         lock.parent.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(lock, timeout=-1 if wait else 0):
                 if record := self.finished().get(key(config)):
-                    return self.skip(config["epochs"], record)
+                    self.skip(config["epochs"])
+                    return record
                 return self.make(config)
         except Timeout:
-            self.elsewhere += 1
-            return self.skip(config["epochs"], None)
+            return None
 
-    def skip(self, epochs, record):
+    def skip(self, epochs):
         """Takes epochs that need no time out of the progress bar."""
         self.bar.total -= epochs
         self.bar.refresh()
-        return record
 
     def make(self, config):
         run = Run(config, self.folder(config), on_epoch_end=self.bar.update)
         self.bar.set_description(f"{config['optimizer']}, seed {config['seed']}")
-        self.skip(run.epochs_done, None)
+        self.skip(run.epochs_done)
         keras.utils.clear_session()
         keras.utils.set_random_seed(config["seed"])
         if not run.diverged:  # stopped between that and its record, it is finished
@@ -91,7 +113,8 @@ class Study:
         }
         results.append(self.path, record)
         run.forget()
-        return self.skip(config["epochs"] - len(run.metrics["loss"]), record)
+        self.skip(config["epochs"] - len(run.metrics["loss"]))
+        return record
 
 
 def circumstances():
@@ -107,6 +130,12 @@ def circumstances():
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def check_seeds(args):
+    if both := args.tune and sorted({*args.seeds} & {*args.tuning_seeds}):
+        return f"argument --tuning-seeds: {both[0]} is among --seeds"
+    return None
 
 
 def main(
@@ -142,7 +171,7 @@ def main(
         first = {name: options["default"][:1] for name, options in axes.items()}
         parser.set_defaults(**{**first, **SMOKE, **(smoke or {})})
         args = parser.parse_args(argv)
-    if problem := check(args):
+    if problem := check_seeds(args) or check(args):
         parser.error(problem)
     folder = Path("results", "smoke") if args.smoke else Path("results")
     path = args.results or folder / f"{study}.jsonl"
