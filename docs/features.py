@@ -166,8 +166,7 @@ FEATURES = [
     (
         "`pmap`, `shard_map`, and arrays sharded by hand without `keras.distribution`",
         ["test_transformations.test_several_devices"],
-        "Axes of the mesh must be `AxisType.Auto` where arrays are split; within "
-        "`shard_map` Keras refuses parts of a variable, for every optimizer",
+        "Within `shard_map` Keras refuses parts of a variable, for every optimizer",
     ),
     (
         "Several threads, another process, one model after another",

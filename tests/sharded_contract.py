@@ -25,16 +25,7 @@ LAYOUTS = {  # of the weights, their slots and their gradients
     "all but gradients": [P("d"), P("d"), P()],
     "three ways": [P("a"), P(None, "b"), P("a", "b")],
 }
-RESHAPED = pytest.mark.xfail(reason="JAX refuses to reshape them", strict=True)
-CASES = [
-    *(("auto", layout) for layout in LAYOUTS),
-    ("explicit", "replicated"),
-    *(
-        pytest.param("explicit", layout, marks=RESHAPED)
-        for layout in LAYOUTS
-        if layout != "replicated"
-    ),
-]
+CASES = [(kind, layout) for kind in KINDS for layout in LAYOUTS]
 STEPS = 3
 RATE = 0.1
 

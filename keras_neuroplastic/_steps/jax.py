@@ -11,14 +11,15 @@ import jax
 import keras
 from jax import numpy as jnp
 
+from keras_neuroplastic._sums.jax import is_split
+
 # Elements of a variable whose intermediate arrays are worth waiting for.
 LARGE = 2**17
 
 
 def choose(optimizer, otherwise):
     """`in_a_chain` on a CPU, or else what is given: elsewhere memory is not fresh."""
-    # Known to be sharded, it would wait for a number of another device.
-    sharded = keras.distribution.distribution()
+    sharded = keras.distribution.distribution() is not None
     if sharded or jax.default_backend() != "cpu":
         return otherwise
     return partial(in_a_chain, optimizer)
@@ -32,7 +33,8 @@ def in_a_chain(optimizer, gradients, variables, learning_rate, *others):
         if large and last is not None:
             gradient = after(last, gradient)
         optimizer.update_step(gradient, variable, learning_rate, *other)
-        if large:
+        # One that devices share would make the next wait for another device.
+        if large and not is_split(variable.value):
             last = variable.value
 
 

@@ -12,9 +12,14 @@ from keras_neuroplastic._sums.two_stages import rows
 SMALL = 2**12
 
 
+def is_split(x):
+    """Whether the type of x says that devices share it; with Auto axes none does."""
+    return any(jax.typeof(x).sharding.spec)
+
+
 def of_magnitudes(x, axis):
     count = rows(x, axis)
-    if count > 1 and jax.default_backend() == "cpu":
+    if count > 1 and jax.default_backend() == "cpu" and not is_split(x):
         x = summed_as_made(x.reshape(count, -1))
     return plain.total(x, axis)
 
@@ -35,7 +40,8 @@ def add_and_compare(x, y):
 
 
 def of_signals(values, axis):
-    if axis is None and plain.size(values[0], axis) <= SMALL:
+    small = axis is None and plain.size(values[0], axis) <= SMALL
+    if small and not any(is_split(x) for x in values):
         matrix = jnp.stack([x.ravel() for x in values])
         ones = np.ones(matrix.shape[1], matrix.dtype)
         return jnp.dot(matrix, ones, precision=lax.Precision.HIGHEST)
