@@ -9,8 +9,9 @@ def is_sparse(gradient):
         import tensorflow as tf
 
         return isinstance(gradient, tf.IndexedSlices)
-    # jax.experimental.sparse, torch.sparse_coo_tensor
-    return hasattr(gradient, "todense") or getattr(gradient, "is_sparse", False)
+    if backend() == "torch":
+        return getattr(gradient, "is_sparse", False)  # torch.sparse_coo_tensor
+    return hasattr(gradient, "todense")  # jax.experimental.sparse
 
 
 def densify(gradient, variable):

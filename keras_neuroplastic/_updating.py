@@ -29,6 +29,12 @@ class UpdatingOptimizer(PlasticityOptimizer):
         super().build(variables)
         # Decided here, where every backend still hands out variables with a path.
         self._decayed = self._decay_mask()
+        with_, without = {"weight_decay": self.weight_decay}, {"weight_decay": 0.0}
+        self._each_constants = [with_ if d else without for d in self._decayed]
+
+    def _constants(self, index):
+        """λ of a variable, 0 where it is not decayed."""
+        return self._each_constants[index]
 
     def _filter_empty_gradients(self, grads, vars):
         # The first step of `apply`, before anything reads the gradients.

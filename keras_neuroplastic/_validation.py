@@ -12,8 +12,6 @@ from keras import Variable, ops
 from keras.backend import standardize_dtype
 from keras.optimizers.schedules import LearningRateSchedule
 
-from keras_neuroplastic._sparse import is_sparse
-
 # Smaller ones would be zero in float32, and 0 / (0 + ε) not a number.
 SMALLEST_EPSILON = 1e-37
 # The rules know no others.
@@ -206,9 +204,7 @@ def check_dtypes(variables):
 
 
 def gradient(value, variable):
-    """The gradient of a variable as a tensor of its shape, if it is not sparse."""
-    if is_sparse(value):
-        return value
+    """The gradient of a variable, not a sparse one, as a tensor of its shape."""
     if not ops.is_tensor(value):
         try:
             value = ops.convert_to_tensor(value, variable.dtype)

@@ -4,6 +4,7 @@ import warnings
 
 from keras_neuroplastic import _averages, _inner, _validation
 from keras_neuroplastic._base import PlasticityOptimizer
+from keras_neuroplastic._sparse import is_sparse
 
 
 class WrappingOptimizer(PlasticityOptimizer):
@@ -47,7 +48,7 @@ class WrappingOptimizer(PlasticityOptimizer):
             trainable_variables = self._trainable_variables
         if trainable_variables is not None and len(grads) == len(trainable_variables):
             grads = [
-                g if g is None else _validation.gradient(g, v)
+                g if g is None or is_sparse(g) else _validation.gradient(g, v)
                 for g, v in zip(grads, trainable_variables, strict=True)
             ]
         self.inner_optimizer.apply(grads, trainable_variables)

@@ -2,6 +2,7 @@
 
 import re
 from functools import partial
+from types import MappingProxyType
 
 import keras
 from keras import ops
@@ -9,6 +10,9 @@ from keras import ops
 from keras_neuroplastic import _inner, _steps, _validation, modulation
 from keras_neuroplastic._sparse import densify
 from keras_neuroplastic._wrapping import WrappingOptimizer
+
+# One object: variables are of one kind where theirs is.
+NONE = MappingProxyType({})
 
 
 @keras.saving.register_keras_serializable(package="keras_neuroplastic")
@@ -166,15 +170,16 @@ class PlasticityModulated(WrappingOptimizer):
     def step_around(self, gradients, variables, learning_rate):
         """The inner optimizer's step of these variables, and what plasticity adds."""
         chosen = [
-            (densify(g, v), v, snapshot(v))
-            for g, v in zip(gradients, variables, strict=True)
-            if self._get_variable_index(v) in self._positions
+            (densify(gradient, variable), variable)
+            for gradient, variable in zip(gradients, variables, strict=True)
+            if self._get_variable_index(variable) in self._positions
         ]
+        before = _steps.keep_values(self, [variable for _, variable in chosen])
         inner = self.inner_optimizer
         type(inner)._backend_update_step(inner, gradients, variables, learning_rate)
         if not chosen:
             return
-        gradients, variables, before = map(list, zip(*chosen, strict=True))
+        gradients, variables = map(list, zip(*chosen, strict=True))
         step = _steps.choose(self, partial(_steps.one_by_one, self))
         traces = [trace.value for trace in self._variables]
         step(gradients, variables, learning_rate, before)
@@ -201,15 +206,4 @@ class PlasticityModulated(WrappingOptimizer):
         }
 
     def _constants(self, index):
-        return {}
-
-
-def snapshot(variable):
-    """The value of a variable, which later steps do not reach."""
-    match keras.backend.backend():
-        case "torch":
-            return ops.copy(variable)
-        case "tensorflow":
-            variable = getattr(variable, "value", variable)
-            return variable.read_value()
-    return ops.convert_to_tensor(variable)
+        return NONE

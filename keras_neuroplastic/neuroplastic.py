@@ -203,7 +203,3 @@ class NeuroPlastic(UpdatingOptimizer):
             "scale": self.now(self.plasticity_scale),
             "residual_strength": self.now(strength),
         }
-
-    def _constants(self, index):
-        """λ of a variable, 0 where it is not decayed."""
-        return {"weight_decay": self.weight_decay if self._decayed[index] else 0.0}

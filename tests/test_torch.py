@@ -6,20 +6,28 @@ import pytest
 from keras import ops
 from test_twin import OPTIONS
 
-from keras_neuroplastic import NeuroPlastic
+from keras_neuroplastic import (
+    BoundedResidual,
+    NeuroPlastic,
+    OrthogonalResidual,
+    PlasticityModulated,
+    modulation,
+)
 
 if keras.backend.backend() != "torch":
     pytest.skip("the PyTorch backend only", allow_module_level=True)
 import torch
 
 from keras_neuroplastic._steps import torch as torch_steps
-from keras_neuroplastic._steps import torch_cpu
+from keras_neuroplastic._steps import torch_cpu, torch_modulated
 
 # Alone and in blocks, or packed; three of one shape; no element, and no dimension.
 SHAPES = [(5, 7), (40,), (3,), (3,), (3,), (2, 2, 2), (1,), (), (0, 4)]
 CASES = {name: {**common, **own} for name, (common, own, _) in OPTIONS.items()} | {
     "skipping": {"skip_nonfinite": True},
     "skipping, decay": {"skip_nonfinite": True, "weight_decay": 0.3},
+    "bounded": {"residual": BoundedResidual(0.3)},
+    "orthogonal": {"residual": OrthogonalResidual(0.4, 0.25, True)},
 }
 
 
@@ -222,3 +230,78 @@ def test_a_compiled_step_is_one_graph():
     want = run(ByTheRules(plasticity_scale=2.0), "float32", initial, gradients)[-1]
     got = [[v.numpy() for v in variables + optimizer.variables]]
     assert deviation(got, [want]) < 1e-6
+
+
+# A modulated step
+
+
+MODULATED = {
+    "by default": {},
+    "limited": {"max_ratio": 0.2, "strength": 0.7},
+    "all signals": {
+        "activity_weight": 0.4,
+        "gradient_weight": 0.4,
+        "memory_weight": 0.2,
+        "plasticity_scale": 2.0,
+    },
+    "one alpha": {"per_parameter": False, "max_ratio": 0.5},
+    "trust": {"target": "trust", "max_ratio": 0.25},
+    "stabilized": {"max_update_norm": 0.1, "adaptation_rate": 0.5},
+}
+
+
+class ModulatedByTheRules(PlasticityModulated):
+    """A subclass with a rule of its own, which happens to be the same."""
+
+    rule = staticmethod(lambda *args, **options: modulation.step(*args, **options))
+
+
+def around_momentum(cls, **options):
+    return cls(keras.optimizers.SGD(0.1, momentum=0.9), **options)
+
+
+@pytest.mark.parametrize("case", MODULATED)
+def test_every_modulated_step(case, way, float64):
+    inputs = numbers("float64")
+    got, want = (
+        run(around_momentum(cls, **MODULATED[case]), "float64", *inputs)
+        for cls in (PlasticityModulated, ModulatedByTheRules)
+    )
+    assert deviation(got, want) < 1e-13
+
+
+@pytest.mark.parametrize("largest", [1e-30, 1.0, 1e15])
+@pytest.mark.parametrize("max_ratio", [None, 0.2])
+def test_modulated_float32_of_any_magnitude(largest, max_ratio, way):
+    inputs = numbers("float32", largest=largest)
+    got, want = (
+        run(around_momentum(cls, max_ratio=max_ratio), "float32", *inputs)
+        for cls in (PlasticityModulated, ModulatedByTheRules)
+    )
+    assert deviation(got, want) < 2e-6
+
+
+@pytest.mark.parametrize("wrong", ["form_part", "shorten"])
+def test_a_wrong_part_of_a_modulated_step_is_noticed(wrong, monkeypatch, float64):
+    inputs = numbers("float64")
+    options = MODULATED["limited"]
+    want = run(around_momentum(ModulatedByTheRules, **options), "float64", *inputs)
+    right = getattr(torch_modulated.ModulatedStep, wrong)
+    monkeypatch.setattr(
+        torch_modulated.ModulatedStep, wrong, lambda *args: right(*args) * (1 + 1e-6)
+    )
+    got = run(around_momentum(PlasticityModulated, **options), "float64", *inputs)
+    assert deviation(got, want) > 1e-9
+
+
+def test_what_is_not_finite_stays_with_its_modulated_variable(way):
+    def second(gradient):
+        variables = [keras.Variable(np.ones(16)), keras.Variable(np.ones(20))]
+        optimizer = around_momentum(PlasticityModulated, **MODULATED["all signals"])
+        for _ in range(2):
+            gradients = torch.full((16,), float(gradient)), torch.arange(20.0)
+            optimizer.apply(gradients, variables)
+        return variables[1].numpy()
+
+    for bad in ("nan", "inf"):
+        np.testing.assert_array_equal(second(bad), second(1))

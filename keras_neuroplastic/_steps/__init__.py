@@ -5,7 +5,13 @@ lists, one element a variable, which it hands on to `optimizer.update_step`.
 """
 
 # Imported here and not in a step, where `torch.compile` could not follow.
+from keras import ops
 from keras.backend import backend
+
+
+def keep_values(optimizer, variables):
+    """The values of variables, which later steps do not reach."""
+    return [ops.convert_to_tensor(variable) for variable in variables]
 
 
 def one_by_one(optimizer, gradients, variables, learning_rate, *others):
@@ -18,13 +24,13 @@ match backend():
     case "jax":
         from keras_neuroplastic._steps.jax import choose
     case "tensorflow":
-        from keras_neuroplastic._steps.tensorflow import choose, one_by_one
+        from keras_neuroplastic._steps.tensorflow import choose, keep_values, one_by_one
     case "torch":
-        from keras_neuroplastic._steps.torch import choose
+        from keras_neuroplastic._steps.torch import choose, keep_values
     case _:
 
         def choose(optimizer, otherwise):
             return otherwise
 
 
-__all__ = ["choose", "one_by_one"]
+__all__ = ["choose", "keep_values", "one_by_one"]

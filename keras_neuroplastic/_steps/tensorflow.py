@@ -70,6 +70,11 @@ def probe():
     return True
 
 
+def keep_values(optimizer, variables):
+    """The values of variables, which later steps do not reach."""
+    return [getattr(v, "value", v).read_value() for v in variables]
+
+
 def one_by_one(optimizer, gradients, variables, learning_rate, *others):
     """`optimizer.update_step` for each variable, on each device that has a copy."""
     variables = [v.value if isinstance(v, keras.Variable) else v for v in variables]

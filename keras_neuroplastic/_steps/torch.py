@@ -11,8 +11,8 @@ from functools import partial
 
 import torch
 
-from keras_neuroplastic import rules
-from keras_neuroplastic._steps import torch_compiled, torch_cpu
+from keras_neuroplastic import modulation, rules
+from keras_neuroplastic._steps import torch_compiled, torch_cpu, torch_modulated
 
 try:
     from keras.src.backend.common.stateless_scope import in_stateless_scope
@@ -33,39 +33,70 @@ def choose(optimizer, otherwise):
     """`step` where variables may be written over, or one that `torch.compile` sees."""
     if torch.compiler.is_compiling():
         return partial(torch_compiled.in_a_chain, optimizer)
-    own = optimizer.rule is rules.step and optimizer._plasticity.residual is None
-    return partial(step, optimizer) if own and not in_stateless_scope() else otherwise
+    return otherwise if in_stateless_scope() else partial(step, optimizer)
+
+
+def in_place(optimizer):
+    """The class that steps variables on the CPU, or None where the rules do."""
+    p = optimizer._plasticity
+    if optimizer.rule is rules.step and not p.residual:
+        return torch_cpu.Step
+    stabilized = p.max_update_norm is not None or p.adaptation_rate
+    if optimizer.rule is modulation.step and not stabilized:
+        return torch_modulated.ModulatedStep
+    return None
 
 
 @torch.no_grad()
-def step(optimizer, gradients, variables, learning_rate):
+def keep_values(optimizer, variables):
+    """Copies of the values of variables, in memory that is kept from step to step."""
+    values = [variable.value.detach() for variable in variables]
+    if torch.compiler.is_compiling() or in_stateless_scope():
+        return [value.clone() for value in values]
+    kept = optimizer.__dict__.setdefault("_kept_values", {})
+    for variable, value in zip(variables, values, strict=True):
+        if id(variable) not in kept:
+            kept[id(variable)] = torch.empty_like(value)
+    copies = [kept[id(variable)] for variable in variables]
+    torch._foreach_copy_(copies, values)
+    return copies
+
+
+@torch.no_grad()
+def step(optimizer, gradients, variables, learning_rate, *others):
     """Moves Keras variables and their slots as `optimizer.update_step` would."""
     groups = defaultdict(list)
-    for gradient, variable in zip(gradients, variables, strict=True):
+    for arrays in zip(gradients, variables, *others, strict=True):
+        variable = arrays[1]
         index = optimizer._get_variable_index(variable)
-        theta = variable._value
-        kind = theta.shape, theta.dtype, theta.device, decay(optimizer, index)
-        key = kind if theta.numel() <= SMALL else index
-        groups[key].append((index, gradient, theta, variable))
+        theta, key = variable._value, index
+        if theta.numel() <= SMALL:
+            constants = id(optimizer._constants(index))
+            key = theta.shape, theta.dtype, theta.device, constants
+        groups[key].append((index, theta, *arrays))
 
-    in_place = None  # only for the CPU: it reads numbers, for which a GPU would wait
+    cpu_step = None  # only for the CPU: it reads numbers, for which a GPU would wait
+    make = in_place(optimizer)
     for group in groups.values():
         if len(group) >= FEWEST_ROWS:
-            rows = MATRIX // max(group[0][2].numel(), 1)
+            rows = MATRIX // max(group[0][1].numel(), 1)
             for start in range(0, len(group), rows):
                 step_rows(optimizer, group[start : start + rows], learning_rate)
             continue
-        for index, gradient, theta, variable in group:
-            if theta.device.type == "cpu" and theta.is_contiguous():
-                in_place = in_place or torch_cpu.Step(optimizer, learning_rate)
+        for index, theta, gradient, variable, *other in group:
+            if make and may_be_written_over(theta, *other):
+                cpu_step = cpu_step or make(optimizer, learning_rate)
                 traces = tensors(optimizer._slots(index))
-                in_place.variable(gradient, theta, traces, decay(optimizer, index))
+                constants = optimizer._constants(index)
+                cpu_step.variable(gradient, theta, traces, *other, **constants)
             else:
-                optimizer.update_step(gradient, variable, learning_rate)
+                optimizer.update_step(gradient, variable, learning_rate, *other)
 
 
-def decay(optimizer, index):
-    return optimizer._constants(index)["weight_decay"]
+def may_be_written_over(theta, *others):
+    # What was in 16 bits before is subtracted in 32.
+    exact = not others or theta.dtype.itemsize > 2
+    return exact and theta.device.type == "cpu" and theta.is_contiguous()
 
 
 def tensors(slots):
@@ -76,7 +107,7 @@ def tensors(slots):
 
 def step_rows(optimizer, group, learning_rate):
     """Steps variables of one shape as the rows of one matrix."""
-    indices, gradients, thetas, _ = zip(*group, strict=True)
+    indices, thetas, gradients, _, *others = zip(*group, strict=True)
     shape = len(group), thetas[0].numel()
     slots = [tensors(optimizer._slots(index)) for index in indices]
     traces = {name: [slot[name] for slot in slots] for name in slots[0]}
@@ -84,12 +115,13 @@ def step_rows(optimizer, group, learning_rate):
     def matrix(members):
         return torch.stack(members).view(shape)
 
-    new_theta, new = rules.step(
+    new_theta, new = optimizer.rule(
         optimizer._plasticity,
         matrix(thetas),
         {name: matrix(members) for name, members in traces.items()},
         matrix(gradients),
-        learning_rate,
+        *(matrix(members) for members in others),
+        eta=learning_rate,
         axis=1,
         **optimizer._scheduled(),
         **optimizer._constants(indices[0]),

@@ -32,6 +32,7 @@ class Block:
 
     g: torch.Tensor
     theta: torch.Tensor
+    before: torch.Tensor | None
     traces: dict
     update: torch.Tensor
     work: torch.Tensor
@@ -43,13 +44,16 @@ class Step:
     def __init__(self, optimizer, learning_rate):
         self.rule = optimizer._plasticity
         self.learning_rate = float(ops.convert_to_tensor(learning_rate))
-        self.scale = float(optimizer._scheduled()["scale"])
+        self.numbers = {
+            name: value if value is None else float(value)
+            for name, value in optimizer._scheduled().items()
+        }
         # Kept, for fresh memory costs more than some of the operations on it.
         self.scratch = optimizer.__dict__.setdefault("_scratch", {})
 
-    def variable(self, gradient, theta, traces, weight_decay):
+    def variable(self, gradient, theta, traces, before=None, **constants):
         """Moves `theta` and `traces`."""
-        if self.rule.skip_nonfinite and not torch.isfinite(gradient).all():
+        if self.skips(gradient):
             return
         if gradient.shape != theta.shape:
             gradient = gradient.expand(theta.shape)
@@ -57,19 +61,27 @@ class Step:
         # The fused kernels read the memory in its order, whatever the strides say.
         g = gradient.to(dtype).contiguous()
         size = max(theta.numel(), 1)
-        blocks = self.blocks(g, theta, traces)
+        blocks = self.blocks(g, theta, before, traces)
         sums = [self.sum_signals(block) for block in blocks]
         means = {
             name: min(sum(s[name] for s in sums) / size, torch_kernels.LARGEST[dtype])
             for name in sums[0]
         }
+        squares = self.move(blocks, means, size, **constants)
+        if not math.isfinite(squares):  # so is `update`, where the next variable begins
+            self.scratch.clear()
+
+    def skips(self, gradient):
+        return self.rule.skip_nonfinite and not torch.isfinite(gradient).all()
+
+    def move(self, blocks, means, size, weight_decay):
+        """The second and third sweep; the sum of the squares of what is left."""
         unit, base = self.scales(means)
         squares = sum(self.form_update(block, means, unit, base) for block in blocks)
         factor = unit * base * self.stabilize(squares**0.5 * unit * base, size)
         for block in blocks:
             self.apply_update(block, factor, weight_decay)
-        if not math.isfinite(squares):  # so is `update`, where the next variable begins
-            self.scratch.clear()
+        return squares
 
     def scales(self, means):
         """What h = g / unit and α / base are in units of.
@@ -86,19 +98,23 @@ class Step:
                 return 1.0, weight
         return 1.0, 1.0
 
-    def blocks(self, g, theta, traces):
+    def blocks(self, g, theta, before, traces):
         update = self.take("update", theta, g.dtype)
         if theta.numel() <= BLOCK:
             work = self.take("work", theta, g.dtype)
-            return [Block(g, theta, traces, update, work)]
+            return [Block(g, theta, before, traces, update, work)]
         work = self.take("work", theta.view(-1)[:BLOCK], g.dtype)
+        names = [*traces, *(["before"] if before is not None else [])]
         parts = g, theta, update, *traces.values()
-        return [
-            Block(g, theta, dict(zip(traces, slots, strict=True)), u, work[: len(u)])
-            for g, theta, u, *slots in zip(
-                *(part.reshape(-1).split(BLOCK) for part in parts), strict=True
-            )
-        ]
+        parts += () if before is None else (before,)
+        blocks = []
+        for g_, theta_, u, *others in zip(
+            *(part.reshape(-1).split(BLOCK) for part in parts), strict=True
+        ):
+            slots = dict(zip(names, others, strict=True))
+            before_ = slots.pop("before", None)
+            blocks.append(Block(g_, theta_, before_, slots, u, work[: len(u)]))
+        return blocks
 
     def take(self, name, like, dtype):
         """Scratch memory in the shape of `like`."""
@@ -144,12 +160,15 @@ class Step:
         if self.rule.per_parameter:
             u = self.plasticity(block, magnitude, means, base).mul_(h)
         else:
-            if "activity" in block.traces:
-                weight = 1 - self.rule.activity_decay
-                block.traces["activity"].lerp_(magnitude, weight)
+            self.move_activity(block, magnitude)
             u = torch.mul(h, self.mean_plasticity(means), out=block.update)
         u = u.view(-1)
         return torch.dot(u, u).item()
+
+    def move_activity(self, block, magnitude):
+        if "activity" in block.traces:
+            weight = 1 - self.rule.activity_decay
+            block.traces["activity"].lerp_(magnitude, weight)
 
     def plasticity(self, block, magnitude, means, base):
         """α / base, in `update`, from |g|; moves the activity trace."""
@@ -168,9 +187,9 @@ class Step:
             of_activity = rule.activity_weight * normal["activity"] / base
             torch_kernels.activity(block, magnitude, of_activity, rule)
         alpha.clamp_(*limits)
-        if self.scale != 1:
+        if self.numbers["scale"] != 1:
             alpha_gradient = magnitude.mul_(of_gradient).clamp_(*limits)
-            alpha.sub_(alpha_gradient).mul_(self.scale).add_(alpha_gradient)
+            alpha.sub_(alpha_gradient).mul_(self.numbers["scale"]).add_(alpha_gradient)
         return alpha
 
     def mean_plasticity(self, means):
@@ -182,7 +201,7 @@ class Step:
         )
         alpha = clip(weighted, rule.min_alpha, rule.max_alpha)
         alpha_gradient = clip(signals["gradient"], rule.min_alpha, rule.max_alpha)
-        return alpha_gradient + self.scale * (alpha - alpha_gradient)
+        return alpha_gradient + self.numbers["scale"] * (alpha - alpha_gradient)
 
     def stabilize(self, norm, size):
         """The factor that makes the stabilised update of one with such a norm."""
