@@ -210,6 +210,7 @@ def snapshot(variable):
         case "torch":
             return ops.copy(variable)
         case "tensorflow":
-            variable = getattr(variable, "value", variable)
+            if isinstance(variable, keras.Variable):
+                variable = variable.value
             return variable.read_value()
     return ops.convert_to_tensor(variable)
