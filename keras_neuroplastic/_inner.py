@@ -5,6 +5,8 @@ from keras import optimizers
 
 # What belongs to the inner optimizer, and is read and set there.
 DELEGATED = (
+    "_iterations",
+    "_learning_rate",
     "learning_rate",
     "weight_decay",
     "clipnorm",

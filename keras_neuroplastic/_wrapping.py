@@ -16,7 +16,7 @@ class WrappingOptimizer(PlasticityOptimizer):
     def __init__(self, optimizer, name):
         inner = _inner.accept(optimizer)
         super().__init__(learning_rate=0.0, name=name)
-        for variable in (self._iterations, self._learning_rate):
+        for variable in self._variables[:]:
             self._untrack_variable(variable)  # the inner optimizer has its own
         self.inner_optimizer = inner
         # Where it would move variables, after clipping, accumulation and decay.
@@ -44,7 +44,7 @@ class WrappingOptimizer(PlasticityOptimizer):
             trainable_variables = list(trainable_variables)
             if not self.built:
                 self.build(trainable_variables)
-        elif self.built:
+        elif self.built and len(grads) == len(self._trainable_variables):
             trainable_variables = self._trainable_variables
         if trainable_variables is not None and len(grads) == len(trainable_variables):
             grads = [

@@ -7,9 +7,10 @@ from functools import partial
 import keras
 import numpy as np
 from reference import Reference
+from reference_modulated import ModulatedReference, MomentumReference, variant
 from toy import JIT
 
-from keras_neuroplastic import NeuroPlastic
+from keras_neuroplastic import NeuroPlastic, PlasticityModulated
 
 
 class AdamReference(Reference):
@@ -29,6 +30,35 @@ class AdamReference(Reference):
         return self.theta
 
 
+class VelocityReference(MomentumReference):
+    """SGD(momentum=0.9) as Keras spells it: η goes into the momentum."""
+
+    def step(self, g):
+        eta = self.learning_rate
+        self.momentum = 0.9 * self.momentum - eta * np.array(g, "float64")
+        decay = eta * self.weight_decay * self.theta
+        self.theta = self.theta - decay + self.momentum
+        return self.theta
+
+
+def modulated(inner, **options):
+    """What makes a PlasticityModulated, from the arguments of the inner optimizer."""
+
+    def make(**arguments):
+        return PlasticityModulated(inner(**arguments), **options)
+
+    return make
+
+
+ADAM = partial(AdamReference, beta_2=0.999, epsilon=1e-7)
+# float32 keeps four digits of the correction 1 - 0.999**t.
+ADAM_ERROR = 1e-4
+# All signals, a limit, and what follows it.
+LIMITED = {"strength": 0.5, "max_ratio": 0.25}
+STABILIZED = {"max_update_norm": 1.0, "adaptation_rate": 0.01}
+WEIGHTS = {"activity_weight": 0.4, "gradient_weight": 0.4, "memory_weight": 0.2}
+
+
 @dataclass(frozen=True)
 class Entry:
     """How to make an optimizer and its twin, and how exact a float32 step is."""
@@ -36,6 +66,7 @@ class Entry:
     optimizer: Callable
     twin: Callable
     error: float
+    of_keras: bool = False  # or around one
 
 
 LINEUP = {
@@ -48,11 +79,27 @@ LINEUP = {
         partial(Reference, plasticity_scale=lambda step: 2 * min(step // 2 / 2, 1)),
         1e-6,
     ),
-    # float32 keeps four digits of the correction 1 - 0.999**t.
-    "adam": Entry(
-        keras.optimizers.Adam,
-        partial(AdamReference, beta_2=0.999, epsilon=1e-7),
-        1e-4,
+    "adam": Entry(keras.optimizers.Adam, ADAM, ADAM_ERROR, of_keras=True),
+    "modulated_adam": Entry(
+        modulated(keras.optimizers.Adam),
+        variant(ModulatedReference, inner=ADAM),
+        ADAM_ERROR,
+        of_keras=True,
+    ),
+    "modulated_sgd": Entry(
+        modulated(
+            partial(keras.optimizers.SGD, momentum=0.9),
+            **LIMITED,
+            **STABILIZED,
+            **WEIGHTS,
+        ),
+        partial(
+            variant(ModulatedReference, inner=VelocityReference, **LIMITED),
+            **STABILIZED,
+            weights=tuple(WEIGHTS.values()),
+        ),
+        1e-6,
+        of_keras=True,
     ),
 }
 

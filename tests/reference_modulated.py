@@ -90,7 +90,10 @@ class PublishedAdamReference(Reference):
 
 
 class ModulatedReference(Reference):
-    """PlasticityModulated around the optimizer whose twin is `inner`."""
+    """PlasticityModulated around the optimizer whose twin is `inner`.
+
+    Strength and limit may be functions of the update count.
+    """
 
     inner, strength, max_ratio, target = None, 1.0, None, "gain"
     defaults = MappingProxyType(
@@ -120,14 +123,15 @@ class ModulatedReference(Reference):
         b = (old - self.bare.step(g)) / eta
         one = 0 if self.wrong == "alpha in place of alpha - 1" else 1
         d = (self.alpha(g) - one) * b
-        d = d * self.strength * (1.01 if self.wrong == "strength off by 1 %" else 1)
+        strength, max_ratio = map(self.scheduled, (self.strength, self.max_ratio))
+        d = d * strength * (1.01 if self.wrong == "strength off by 1 %" else 1)
         length = np.linalg.norm(b)
         if self.target == "trust":
             trust = np.linalg.norm(old) / (length + 1e-12)
             d = d * (np.clip(trust, 0.5, 1.5) - 1)
-        if self.max_ratio is not None and self.wrong != WRONG_LIMIT:
+        if max_ratio is not None and self.wrong != WRONG_LIMIT:
             power = 2 if self.wrong == "limit of the square" else 1
-            d = limited(d, self.max_ratio * length**power, 1e-12)
+            d = limited(d, max_ratio * length**power, 1e-12)
         u = self.adapt(self.clip_norm(b + d)) if self.adaptation_rate else b + d
         self.theta = old - eta * u
         self.steps += 1

@@ -72,7 +72,8 @@ def probe():
 
 def keep_values(optimizer, variables):
     """The values of variables, which later steps do not reach."""
-    return [getattr(v, "value", v).read_value() for v in variables]
+    variables = [v.value if isinstance(v, keras.Variable) else v for v in variables]
+    return [variable.read_value() for variable in variables]
 
 
 def one_by_one(optimizer, gradients, variables, learning_rate, *others):

@@ -1,0 +1,153 @@
+"""PlasticityModulated around every optimizer there is."""
+
+from functools import partial
+
+import keras
+import numpy as np
+import pytest
+from lineup import stepper, tensors, value
+from reference import Reference
+from reference_modulated import limited
+from user_optimizers import UserAdamW, UserMomentum
+
+from keras_neuroplastic import NeuroPlastic, PlasticityModulated
+
+WRAPPERS = {"Optimizer", "LossScaleOptimizer", "MultiOptimizer"}
+
+
+def of_keras():
+    """The optimizer classes that Keras exports, but for those around others."""
+    for name in sorted(set(dir(keras.optimizers)) - WRAPPERS):
+        cls = getattr(keras.optimizers, name)
+        if isinstance(cls, type) and issubclass(cls, keras.optimizers.Optimizer):
+            yield cls
+
+
+INNER = {cls.__name__: cls for cls in (*of_keras(), NeuroPlastic)}
+INNER |= {cls.__name__: partial(cls, 0.01) for cls in (UserAdamW, UserMomentum)}
+# Which decay weights unless told not to.
+UNDECAYED = {
+    "AdamW": {"weight_decay": 0.0},
+    "Muon": {"weight_decay": None, "adam_weight_decay": None},
+}
+
+RNG = np.random.default_rng(12)
+SHAPES = [(4, 3), (5,), ()]
+INITIAL = [RNG.normal(size=shape) for shape in SHAPES]
+GRADIENTS = [
+    [size * RNG.normal(size=shape) for shape in SHAPES] for size in (0.1, 10, 0.01, 1)
+]
+# Of the modulated optimizer and of its NumPy twin.
+SIGNALS = {"activity_weight": 0.5, "gradient_weight": 0.3, "memory_weight": 0.2}
+TWIN = {"weights": (0.5, 0.3, 0.2), "min_alpha": 0.0, "max_alpha": 5.0}
+
+
+@pytest.fixture(params=INNER)
+def name(request):
+    return request.param
+
+
+def test_none_is_left_out():
+    assert {"Adam", "SGD", "Muon", "Lamb", "Ftrl", "Adafactor"} <= set(INNER)
+    assert not WRAPPERS & set(INNER)
+
+
+def values_after_steps(optimizer):
+    """Of variables and of the optimizer's own, compiled where that compiles."""
+    variables = [keras.Variable(x, dtype="float32") for x in INITIAL]
+    step = stepper(optimizer, variables)
+    for gradients in GRADIENTS:
+        step(gradients)
+    return [value(v) for v in [*variables, *optimizer.variables]]
+
+
+@pytest.mark.parametrize("options", [{}, {"max_ratio": 0.25, "target": "trust"}])
+def test_without_strength_nothing_changes_by_a_bit(name, options):
+    want = values_after_steps(INNER[name]())
+    got = values_after_steps(PlasticityModulated(INNER[name](), 0.0, **options))
+    for a, b in zip(got, want, strict=False):
+        np.testing.assert_array_equal(a, b)
+    assert len(got) == len(want) + len(SHAPES)  # an activity each
+
+
+def moves(make, **options):
+    """At each step and of each variable: the gradient, and the moves from one state.
+
+    Those are of the optimizer that `make` makes, and of a modulated one.
+    """
+    plain, moved = (
+        [keras.Variable(x, dtype="float64") for x in INITIAL] for _ in range(2)
+    )
+    bare, optimizer = make(), PlasticityModulated(make(), **options, **SIGNALS)
+    bare.build(plain)
+    optimizer.build(moved)
+    for gradients in GRADIENTS:
+        before = [value(v) for v in moved]
+        bare.set_weights([value(v) for v in optimizer.inner_optimizer.variables])
+        for variable, x in zip(plain, before, strict=True):
+            variable.assign(x)
+        bare.apply(tensors(*gradients, dtype="float64"), plain)
+        optimizer.apply(tensors(*gradients, dtype="float64"), moved)
+        yield [
+            (g, value(a) - x, value(b) - x)
+            for g, a, b, x in zip(gradients, plain, moved, before, strict=True)
+        ]
+
+
+def undecayed(name):
+    return INNER[name](**UNDECAYED.get(name, {}))
+
+
+def excess(name, wrong=None, max_ratio=None):
+    """The worst deviation from α times the move, in units of what is allowed."""
+    twins = [Reference(x, wrong=wrong, **TWIN) for x in INITIAL]
+    worst = 0.0
+    for step in moves(lambda: undecayed(name), max_ratio=max_ratio):
+        for twin, x, (g, plain, moved) in zip(twins, INITIAL, step, strict=True):
+            d = (twin.alpha(g) - 1) * plain
+            if max_ratio is not None:
+                d = limited(d, max_ratio * np.linalg.norm(plain), 0)
+            # A move is the difference of two values.
+            allowed = 1e-9 * np.max(np.abs(plain)) + 2**-48 * np.max(np.abs(x) + 1)
+            worst = np.maximum(worst, np.max(np.abs(moved - plain - d)) / allowed)
+    return worst
+
+
+def test_every_move_is_multiplied_by_alpha(name, float64):
+    assert excess(name) <= 1
+    assert excess(name, "trace read before its update") > 1
+
+
+def test_a_change_has_at_most_its_length(name, float64):
+    """‖change‖ ≤ ρ ‖move‖, and just so much where it would be longer."""
+    assert excess(name, max_ratio=0.25) <= 1
+    at_limit = 0
+    for step in moves(lambda: undecayed(name), max_ratio=0.25):
+        for _, plain, moved in step:
+            change, length = np.linalg.norm(moved - plain), np.linalg.norm(plain)
+            assert change <= 0.25 * length * (1 + 1e-9) + 1e-13
+            at_limit += change > 0.2499 * length
+    assert at_limit > 0
+
+
+@pytest.mark.parametrize("name", ["AdamW", "Muon"])
+def test_decay_is_not_modulated(name, float64):
+    """Two optimizers that decay weights by themselves, one with two rates."""
+    twins = [Reference(x, **TWIN) for x in INITIAL]
+    decayed = moves(lambda: INNER[name](0.01, weight_decay=0.5))
+    theta = INITIAL
+    rates = [0.5] * 3 if name == "AdamW" else [0.5, 0.004, 0.004]
+    for step in decayed:
+        new = []
+        for twin, x, rate, (g, plain, moved) in zip(
+            twins, theta, rates, step, strict=True
+        ):
+            alpha = twin.alpha(g)
+            decay = -0.01 * rate * x
+            # Keras rounds the rates to float32 on TensorFlow.
+            error = 1e-7 * np.max(np.abs(plain))
+            assert np.max(np.abs(moved - decay - alpha * (plain - decay))) <= error
+            if x.size > 1:  # where α is not 1
+                assert np.max(np.abs(moved - alpha * plain)) > error
+            new.append(x + moved)
+        theta = new
