@@ -3,7 +3,7 @@
 from keras_neuroplastic.modulated import PlasticityModulated
 from keras_neuroplastic.neuroplastic import NeuroPlastic
 from keras_neuroplastic.residuals import BoundedResidual, OrthogonalResidual
-from keras_neuroplastic.schedules import PlasticityWarmup
+from keras_neuroplastic.schedules import PlasticityWarmup, PlasticityWindow
 
 __version__ = "0.1.0"
 
@@ -13,5 +13,6 @@ __all__ = [
     "OrthogonalResidual",
     "PlasticityModulated",
     "PlasticityWarmup",
+    "PlasticityWindow",
     "__version__",
 ]

@@ -1,4 +1,4 @@
-"""Schedules for the plasticity scale."""
+"""Schedules for the plasticity scale and the strength of a modulation."""
 
 import keras
 from keras import ops
@@ -6,8 +6,24 @@ from keras import ops
 from keras_neuroplastic import _validation, rules
 
 
+class FixedSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule whose attributes are set once, for compiled steps read them once."""
+
+    def __setattr__(self, name, value):
+        if hasattr(self, name):
+            raise AttributeError(
+                f"`{name}` of a schedule cannot be set: compiled steps would not see "
+                "it. Create a new schedule."
+            )
+        super().__setattr__(name, value)
+
+    def number(self, value):
+        """A count or a condition in the dtype of steps."""
+        return ops.cast(value, rules.step_dtype(keras.config.floatx()))
+
+
 @keras.saving.register_keras_serializable(package="keras_neuroplastic")
-class PlasticityWarmup(keras.optimizers.schedules.LearningRateSchedule):
+class PlasticityWarmup(FixedSchedule):
     """Raises the plasticity scale from zero, linearly or in stairs.
 
     After `t` updates the scale is
@@ -45,22 +61,13 @@ class PlasticityWarmup(keras.optimizers.schedules.LearningRateSchedule):
         self.scale = _validation.real("scale", scale, 0)
         self.stair_steps = _validation.integer("stair_steps", stair_steps, 1)
 
-    def __setattr__(self, name, value):
-        if hasattr(self, name):
-            raise AttributeError(
-                f"`{name}` of a schedule cannot be set: compiled steps would not see "
-                "it. Create a new schedule."
-            )
-        super().__setattr__(name, value)
-
     def __call__(self, step):
         """The scale after `step` updates, a float32 or float64 scalar."""
         # The stairs are counted in integers: no rounding moves an edge.
         step = ops.cast(step, "int32")
         climbed = step // self.stair_steps * self.stair_steps
         climbed = ops.minimum(climbed, self.warmup_steps)
-        climbed = ops.cast(climbed, rules.step_dtype(keras.config.floatx()))
-        return climbed / self.warmup_steps * self.scale
+        return self.number(climbed) / self.warmup_steps * self.scale
 
     def get_config(self):
         return {
@@ -68,3 +75,50 @@ class PlasticityWarmup(keras.optimizers.schedules.LearningRateSchedule):
             "scale": self.scale,
             "stair_steps": self.stair_steps,
         }
+
+
+@keras.saving.register_keras_serializable(package="keras_neuroplastic")
+class PlasticityWindow(FixedSchedule):
+    """A value that holds in a window of training, and is zero before and after.
+
+    After `t` updates it is `scale` where `start <= t < end`, else 0.
+
+    Args:
+        start: Integer, at least 0. Updates before the window. Defaults to 0.
+        end: Integer above `start`, or None. Updates until its end; None: it stays
+            open. Defaults to None.
+        scale: Float, at least 0. The value within. Defaults to 1.0.
+
+    Raises:
+        TypeError, ValueError: An argument has the wrong type or is out of range.
+        AttributeError: An argument is set once the schedule is made.
+
+    Example:
+
+    >>> from keras_neuroplastic import PlasticityModulated, PlasticityWindow
+    >>> late = PlasticityWindow(start=2, end=4, scale=0.5)
+    >>> [float(late(t)) for t in range(6)]
+    [0.0, 0.0, 0.5, 0.5, 0.0, 0.0]
+    >>> optimizer = PlasticityModulated("adam", strength=late)
+
+    Reference:
+
+    - [NeuroPlastic](https://arxiv.org/abs/2604.26297), the phases of the published
+      code.
+    """
+
+    def __init__(self, start=0, end=None, scale=1.0):
+        self.start = _validation.integer("start", start, 0)
+        self.end = _validation.optional(_validation.integer, self.start + 1)("end", end)
+        self.scale = _validation.real("scale", scale, 0)
+
+    def __call__(self, step):
+        """The value after `step` updates, a float32 or float64 scalar."""
+        step = ops.cast(step, "int32")
+        inside = step >= self.start
+        if self.end is not None:
+            inside = ops.logical_and(inside, step < self.end)
+        return self.number(inside) * self.scale
+
+    def get_config(self):
+        return {"start": self.start, "end": self.end, "scale": self.scale}

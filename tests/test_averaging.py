@@ -7,8 +7,12 @@ from keras import ops
 from toy import BATCHES_PER_EPOCH, assert_close, assert_identical, data, fit, weights
 from toy import make_model as make
 
-from keras_neuroplastic import NeuroPlastic, PlasticityWarmup
-from keras_neuroplastic._validation import CHECKS
+from keras_neuroplastic import (
+    BoundedResidual,
+    NeuroPlastic,
+    PlasticityModulated,
+    PlasticityWarmup,
+)
 
 
 class Record(keras.callbacks.Callback):
@@ -156,12 +160,22 @@ def test_hyperparameters_are_fixed_after_the_first_step():
         "loss_scale_factor": 2.0,
         "gradient_accumulation_steps": 2,
         "learning_rate": keras.optimizers.schedules.CosineDecay(0.1, 9),
+        "residual": BoundedResidual(),
+        "jit_compile": False,
     }
-    assert set(changes) == set(CHECKS) - {"name"}
+    assert set(changes) == set(NeuroPlastic().get_config()) - {"name"}
     for name, value in changes.items():
         with pytest.raises(AttributeError, match=f"`{name}` cannot be set"):
             setattr(model.optimizer, name, value)
     model.optimizer.beta_1 = 0.9  # its value already
+
+
+def test_hyperparameters_of_a_modulated_optimizer_are_fixed_likewise():
+    model = fit(make(PlasticityModulated("sgd")))
+    changes = {"strength": 0.5, "max_ratio": 0.2, "target": "trust", "modulate": "x"}
+    for name, value in changes.items():
+        with pytest.raises(AttributeError, match=f"`{name}` cannot be set"):
+            setattr(model.optimizer, name, value)
 
 
 @pytest.mark.parametrize("name", ["warmup_steps", "scale", "stair_steps"])

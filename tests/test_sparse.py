@@ -142,6 +142,6 @@ def test_rows_that_are_not_summed_are_noticed(monkeypatch):
             return tf.tensor_scatter_nd_update(zeros, rows, gradient.values)
         return gradient
 
-    monkeypatch.setattr("keras_neuroplastic._base.densify", last_row_wins)
+    monkeypatch.setattr("keras_neuroplastic._updating.densify", last_row_wins)
     with pytest.raises(AssertionError):
         test_a_sparse_gradient_is_its_dense_sum("plain")

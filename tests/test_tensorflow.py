@@ -189,7 +189,7 @@ def test_numbers_that_are_checked(eagerly, request):
 def test_xla_that_fails_is_told_once_and_tried_again(monkeypatch):
     right = steps.probe
 
-    def fails():
+    def fails(device):
         raise tf.errors.UnimplementedError(None, None, "libdevice is not found")
 
     monkeypatch.setattr(steps, "probe", fails)

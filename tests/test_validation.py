@@ -12,6 +12,7 @@ from keras_neuroplastic import (
     NeuroPlastic,
     OrthogonalResidual,
     PlasticityWarmup,
+    PlasticityWindow,
 )
 
 NUMBERS = {  # name: (smallest allowed, largest allowed, values just outside)
@@ -170,6 +171,18 @@ def test_warmup_steps(name):
         refuses(name, value, ValueError, make)
     for value in [1.5, "1", None, True]:
         refuses(name, value, TypeError, make)
+
+
+def test_window():
+    refuses("start", -1, ValueError, PlasticityWindow)
+    refuses("end", 0, ValueError, PlasticityWindow)
+    refuses("end", 2.5, TypeError, PlasticityWindow)
+    refuses("scale", -1.0, ValueError, PlasticityWindow)
+    window = PlasticityWindow(2, 4, 0.5)
+    assert [float(window(t)) for t in range(6)] == [0, 0, 0.5, 0.5, 0, 0]
+    assert float(PlasticityWindow(3)(3)) == 1
+    revived = PlasticityWindow.from_config(window.get_config())
+    assert revived.get_config() == {"start": 2, "end": 4, "scale": 0.5}
 
 
 def test_warmup_scale_and_paper_steps():

@@ -31,7 +31,7 @@ def choose(optimizer, otherwise):
         or tf.distribute.has_strategy()
         or optimizer._distribution_strategy is not tf.distribute.get_strategy()
         or operations_are_watched()
-        or not has_xla()
+        or not has_xla({device_of(v) for v in optimizer._trainable_variables})
     )
     return otherwise if plain else partial(compiled_one_by_one, optimizer)
 
@@ -43,10 +43,10 @@ def operations_are_watched():
     return len(graph.get_operations()) > 1
 
 
-def has_xla():
+def has_xla(devices):
     """Whether XLA makes what a step needs. A failure is told once, and tried again."""
     try:
-        return probe()
+        return all(map(probe, devices))
     except tf.errors.OpError as error:
         tell(f"XLA fails, and steps of the optimizer take longer: {error.message}")
         return False
@@ -57,15 +57,19 @@ def tell(text):
     warnings.warn(text, stacklevel=3)
 
 
-@lru_cache(maxsize=1)  # of a success: an exception is not kept
-def probe():
+def device_of(variable):
+    return (variable.value if isinstance(variable, keras.Variable) else variable).device
+
+
+@cache  # of a success: an exception is not kept
+def probe(device):
     """True, or an error."""
 
     @partial(tf.function, jit_compile=True, autograph=False)
     def root_mean_square(x):
         return tf.sqrt(tf.reduce_sum(tf.abs(x) * x) / 4.0)
 
-    with tf.init_scope():
+    with tf.init_scope(), tf.device(device):
         root_mean_square(tf.ones((2, 2)))
     return True
 
