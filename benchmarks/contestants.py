@@ -6,11 +6,13 @@ import keras
 import numpy as np
 from keras.optimizers import SGD, Adam, AdamW, Lion, Muon
 
-from keras_neuroplastic import NeuroPlastic
+from keras_neuroplastic import NeuroPlastic, PlasticityModulated
 
 KERAS = {
     "NeuroPlastic": NeuroPlastic,
     "gradient-only": NeuroPlastic.gradient_only,
+    "plastic Adam": lambda: PlasticityModulated(Adam()),
+    "plastic momentum": lambda: PlasticityModulated(SGD(momentum=0.9)),
     "Adam": Adam,
     "AdamW": AdamW,
     "SGD momentum": lambda: SGD(momentum=0.9),
