@@ -41,6 +41,7 @@ def accept(optimizer, custom_objects=None):
             f"configuration. {received}"
         )
     refuse_wrappers(found, received)
+    refuse_taken(found)
     return found
 
 
@@ -67,6 +68,15 @@ def refuse_wrappers(optimizer, received):
     raise ValueError(
         f"`optimizer` must not be a wrapper itself: write {advice}. {received}"
     )
+
+
+def refuse_taken(optimizer):
+    """A ValueError for an optimizer that works within another one already."""
+    if "_backend_update_step" in vars(optimizer):
+        raise ValueError(
+            "`optimizer` must not be within another PlasticityModulated: give each one "
+            f"of its own. Received: optimizer={optimizer!r}"
+        )
 
 
 def refuse_arguments(arguments):

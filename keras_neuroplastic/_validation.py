@@ -104,8 +104,12 @@ def scheduled(name, value):
 
 
 def residual(name, value):
-    """A residual form, of which nothing is asked but what a step needs."""
-    if not callable(getattr(value, "update", None)) or isinstance(value, (type, dict)):
+    """A residual form, of which nothing is asked but what a step needs.
+
+    It is a part of what compiled steps are known by, so that it has to be hashable.
+    """
+    usable = callable(getattr(value, "update", None)) and value.__hash__ is not None
+    if not usable or isinstance(value, (type, dict)):
         raise TypeError(
             f"`{name}` must be a BoundedResidual, an OrthogonalResidual or None. "
             f"Received: {name}={value!r}"
@@ -213,7 +217,7 @@ def gradient(value, variable):
                 f"The gradient of {path(variable)!r} must be a tensor, or what can be "
                 f"converted into one. Received: {type(value).__name__} {value!r}"
             ) from error
-    if value.shape == variable.shape or not is_known(value.shape):
+    if value.shape == variable.shape:
         return value
     try:
         return ops.broadcast_to(value, variable.shape)
@@ -223,11 +227,6 @@ def gradient(value, variable):
             f"{tuple(variable.shape)}, or one that can be broadcast to it. "
             f"Received: a gradient of shape {tuple(value.shape)}"
         ) from error
-
-
-def is_known(shape):
-    """False of a shape that TensorFlow will know when it gets there."""
-    return getattr(shape, "rank", 0) is not None and None not in tuple(shape)
 
 
 def path(variable):

@@ -19,16 +19,17 @@ class WrappingOptimizer(PlasticityOptimizer):
         for variable in self._variables[:]:
             self._untrack_variable(variable)  # the inner optimizer has its own
         self.inner_optimizer = inner
-        # Where it would move variables, after clipping, accumulation and decay.
-        inner._backend_update_step = self.step_around
 
     def build(self, variables):
         inner = self.inner_optimizer
+        _inner.refuse_taken(inner)
         if inner.built:
             _inner.refuse_other_variables(inner, variables)
         super().build(variables)
         if not inner.built:
             inner.build(variables)
+        # Where it would move variables, after clipping, accumulation and decay.
+        inner._backend_update_step = self.step_around
 
     def _build_on(self, variables):
         # No averages and accumulators, which the inner optimizer has. Keras would take

@@ -57,7 +57,8 @@ def step(p, theta, traces, g, old, eta, scale, strength, max_ratio, axis=None):
     length = rules.norm(moved / unit, axis)
     tiny = TINY * eta / unit
     if p.target == "trust":
-        trust = rules.norm(old, axis) / unit * eta / (length + tiny)
+        some = ops.where(length > 0, length, 1.0)  # where it is 0, so is d
+        trust = rules.norm(old, axis) / unit * eta / (some + tiny)
         d = d * (rules.clip(trust, 0.5, 1.5) - 1)
     if max_ratio is not None:
         d = limit(d / unit, max_ratio * length, tiny, axis) * unit

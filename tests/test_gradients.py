@@ -151,3 +151,25 @@ def test_the_dtypes_that_work(dtype, request):
     rounding = {"float16": 2**-11, "bfloat16": 2**-8}.get(dtype, 2**-22)
     got = ops.convert_to_numpy(ops.cast(variable, "float32"))
     assert_weights(got, want, INITIAL, 1e-6, rounding)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="others know every shape"
+)
+@pytest.mark.parametrize("shape", [[None, 3], None])
+def test_a_shape_that_is_known_late(shape):
+    import tensorflow as tf
+
+    weights = []
+    for known in ([4, 3], shape):
+        variable = keras.Variable(np.ones((4, 3), "float32"))
+        optimizer = NeuroPlastic()
+        optimizer.build([variable])
+        gradient = np.arange(12, dtype="float32").reshape(4, 3)
+        step = tf.function(
+            lambda g, optimizer=optimizer: optimizer.apply([g]),
+            input_signature=[tf.TensorSpec(known)],
+        )
+        step(tf.constant(gradient))
+        weights.append(variable.numpy())
+    np.testing.assert_array_equal(*weights)

@@ -151,3 +151,28 @@ def test_decay_is_not_modulated(name, float64):
                 assert np.max(np.abs(moved - alpha * plain)) > error
             new.append(x + moved)
         theta = new
+
+
+def test_a_trust_where_nothing_moves():
+    """As in the first step of a learning rate that rises from zero."""
+    for shapes in ([(3,)], [(3,)] * 20):
+        variables = [keras.Variable(np.ones(shape, "float32")) for shape in shapes]
+        optimizer = PlasticityModulated(keras.optimizers.SGD(0.0), target="trust")
+        gradients = [keras.ops.ones(shape) for shape in shapes]
+        optimizer.apply(gradients, variables)
+        for variable in variables:
+            np.testing.assert_array_equal(keras.ops.convert_to_numpy(variable), 1)
+
+
+def test_an_optimizer_within_another_one_already_is_refused():
+    inner = keras.optimizers.SGD(0.1)
+    with pytest.raises(ValueError, match="`strength`"):
+        PlasticityModulated(inner, strength=-1.0)
+    first, second = PlasticityModulated(inner), PlasticityModulated(inner)
+    variables = [keras.Variable(np.ones(3, "float32"))]
+    first.build(variables)
+    with pytest.raises(ValueError, match="of its own"):
+        second.build(variables)
+    with pytest.raises(ValueError, match="of its own"):
+        PlasticityModulated(inner)
+    assert not second.built

@@ -112,6 +112,13 @@ def test_booleans(name):
         assert getattr(NeuroPlastic(**{name: value}), name) is bool(value)
 
 
+class Unhashable:
+    __hash__ = None
+
+    def update(self, *args):
+        pass
+
+
 def test_residual():
     for value in [0.5, "bounded", BoundedResidual, {"max_ratio": 0.5}, [None]]:
         refuses("residual", value, TypeError)
