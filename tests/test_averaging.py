@@ -15,6 +15,22 @@ from keras_neuroplastic import (
 )
 
 
+def modulated(plasticity_scale=1.0, **arguments):
+    """Around SGD with momentum, with all traces; it has the arguments that are its."""
+    return PlasticityModulated(
+        keras.optimizers.SGD(0.1, momentum=0.9, **arguments),
+        strength=0.5,
+        max_ratio=0.25,
+        activity_weight=0.5,
+        gradient_weight=0.3,
+        memory_weight=0.2,
+        plasticity_scale=plasticity_scale,
+    )
+
+
+both = pytest.mark.parametrize("optimizer", [NeuroPlastic, modulated])
+
+
 class Record(keras.callbacks.Callback):
     """The weights after each batch."""
 
@@ -35,12 +51,12 @@ def averages(history, momentum=0.9):
     return average
 
 
-def test_average_with_two_fits():
+@both
+def test_average_with_two_fits(optimizer):
     """The first fit ends on the average of its steps; the second goes on from there."""
-    optimizer = NeuroPlastic(use_ema=True, ema_momentum=0.9)
-    plain, record = make(NeuroPlastic()), Record()
+    plain, record = make(optimizer()), Record()
     fit(plain, epochs=2, callbacks=[record])
-    model = fit(make(optimizer), epochs=2)
+    model = fit(make(optimizer(use_ema=True, ema_momentum=0.9)), epochs=2)
     assert_close(weights(model), averages(record.weights))
     with pytest.raises(AssertionError):
         assert_close(weights(model), weights(plain))
@@ -52,19 +68,20 @@ def test_average_with_two_fits():
     assert_close(weights(model), averages(record.weights + again.weights))
 
 
-def test_average_overwrites_every_so_often():
-    optimizer = NeuroPlastic(use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=3)
+@both
+def test_average_overwrites_every_so_often(optimizer):
     record = Record()
-    model = make(optimizer)
+    model = make(optimizer(use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=3))
     fit(model, epochs=1, callbacks=[record])
-    plain, steps = make(NeuroPlastic()), Record()
+    plain, steps = make(optimizer()), Record()
     fit(plain, callbacks=[steps])
     assert_close(record.weights[1], steps.weights[1])
     assert_close(record.weights[2], averages(steps.weights[:3]))
 
 
-def test_finalize_variable_values():
-    optimizer = NeuroPlastic(use_ema=True, ema_momentum=0.5)
+@both
+def test_finalize_variable_values(optimizer):
+    optimizer = optimizer(use_ema=True, ema_momentum=0.5)
     variable = keras.Variable(np.ones(3), dtype="float32")
     seen = []
     for _ in range(3):
@@ -77,18 +94,47 @@ def test_finalize_variable_values():
     assert np.all(variable.numpy() != average.numpy())
 
 
+@both
+def test_averages_are_swapped_in_for_tests(optimizer):
+    """As the callback does in `fit`, which then goes on from the weights."""
+    x, y = data()
+    record = Record()
+    model = make(optimizer(use_ema=True, ema_momentum=0.9))
+    plain = fit(make(optimizer()), epochs=2, callbacks=[record])
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=False)
+    history = model.fit(
+        x,
+        y,
+        batch_size=16,
+        epochs=2,
+        shuffle=False,
+        validation_data=(x, y),
+        callbacks=[swap],
+        verbose=0,
+    ).history
+    for epoch in range(2):
+        steps = record.weights[: BATCHES_PER_EPOCH * (epoch + 1)]
+        plain.set_weights(averages(steps))
+        want = plain.evaluate(x, y, batch_size=16, verbose=0)
+        assert abs(history["val_loss"][epoch] - want) <= 1e-5 * want
+        plain.set_weights(steps[-1])
+        unlike = plain.evaluate(x, y, batch_size=16, verbose=0)
+        assert abs(history["val_loss"][epoch] - unlike) > 1e-3 * want
+
+
+@both
 @pytest.mark.parametrize("options", [{}, {"weight_decay": 0.1}, {"clipnorm": 0.05}])
-def test_accumulation_is_one_big_batch(options):
+def test_accumulation_is_one_big_batch(optimizer, options):
     """Four micro-batches a real update: weights, traces and the warm-up's clock."""
 
     def train(steps, batch):
         scale = PlasticityWarmup(4, 2.0)
-        optimizer = NeuroPlastic(
+        trained = optimizer(
             plasticity_scale=scale, gradient_accumulation_steps=steps, **options
         )
-        model = fit(make(optimizer), epochs=6, batch=batch)
-        slots = (optimizer._activities, optimizer._momentums, optimizer._variances)
-        return weights(model), [v.numpy() for vs in slots for v in vs], optimizer
+        model = fit(make(trained), epochs=6, batch=batch)
+        slots = (trained._activities, trained._momentums, trained._variances)
+        return weights(model), [v.numpy() for vs in slots for v in vs], trained
 
     small, small_slots, accumulating = train(BATCHES_PER_EPOCH, 16)
     big, big_slots, _ = train(None, 16 * BATCHES_PER_EPOCH)
@@ -97,8 +143,9 @@ def test_accumulation_is_one_big_batch(options):
     assert_close(small_slots, big_slots)
 
 
-def test_between_real_updates_nothing_moves():
-    optimizer = NeuroPlastic(gradient_accumulation_steps=3, weight_decay=0.1)
+@both
+def test_between_real_updates_nothing_moves(optimizer):
+    optimizer = optimizer(gradient_accumulation_steps=3, weight_decay=0.1)
     variable = keras.Variable(np.ones(3), dtype="float32")
     for micro_step in range(1, 7):
         watched = [variable, *optimizer._activities] if optimizer.built else []
@@ -113,8 +160,9 @@ def test_between_real_updates_nothing_moves():
                 assert np.all(v.numpy() != old)
 
 
-def test_finalizing_other_variables_is_refused():
-    optimizer = NeuroPlastic(use_ema=True)
+@both
+def test_finalizing_other_variables_is_refused(optimizer):
+    optimizer = optimizer(use_ema=True)
     optimizer.build([keras.Variable(np.ones(3)) for _ in range(2)])
     with pytest.raises(ValueError, match=r"averages 2 variables\. Received: 1"):
         optimizer.finalize_variable_values([keras.Variable(np.ones(3))])
@@ -129,6 +177,24 @@ def test_the_warm_up_is_exact_where_16_bits_are_the_default(dtype):
         keras.config.set_floatx("float32")
     assert float(late) == np.float32(0.7)
     assert float(early) == np.float32(0.257)
+
+
+OF_MODULATED = {"strength": 0.1, "max_ratio": None, "target": "trust", "modulate": "x"}
+
+
+def test_hyperparameters_of_a_modulated_optimizer_are_fixed_likewise():
+    optimizer = fit(make(modulated())).optimizer
+    changes = {
+        **OF_MODULATED,
+        "plasticity_scale": 2.0,
+        "beta_1": 0.5,
+        "weight_decay": 0.1,
+        "clipnorm": 1.0,
+        "gradient_accumulation_steps": 2,
+    }
+    for name, value in changes.items():
+        with pytest.raises(AttributeError, match=f"`{name}` cannot be set"):
+            setattr(optimizer, name, value)
 
 
 def test_hyperparameters_are_fixed_after_the_first_step():
@@ -187,8 +253,14 @@ def test_a_warm_up_is_fixed(name):
     assert warmup.get_config() == PlasticityWarmup(10).get_config()
 
 
-def test_a_learning_rate_set_later_takes_effect():
-    model = fit(make(NeuroPlastic()))
+def around_adam():
+    """Around one that a learning rate of 0 stops at once."""
+    return PlasticityModulated(keras.optimizers.Adam(0.01))
+
+
+@pytest.mark.parametrize("optimizer", [NeuroPlastic, around_adam])
+def test_a_learning_rate_set_later_takes_effect(optimizer):
+    model = fit(make(optimizer()))
     before = weights(model)
     model.optimizer.learning_rate = 0
     fit(model)
@@ -198,9 +270,10 @@ def test_a_learning_rate_set_later_takes_effect():
     assert any(np.any(a != b) for a, b in zip(weights(model), before, strict=True))
 
 
-def test_a_scheduler_callback_takes_effect():
+@both
+def test_a_scheduler_callback_takes_effect(optimizer):
     x, y = data()
-    model = make(NeuroPlastic())
+    model = make(optimizer())
     before = weights(model)
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 0.0)
     model.fit(x, y, callbacks=[schedule], verbose=0)

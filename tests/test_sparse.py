@@ -7,7 +7,7 @@ from keras import ops
 from lineup import stepper
 from toy import JIT, assert_close, weights
 
-from keras_neuroplastic import NeuroPlastic
+from keras_neuroplastic import NeuroPlastic, PlasticityModulated
 
 BACKEND = keras.backend.backend()
 ROWS, WIDTH = 10, 3
@@ -39,6 +39,16 @@ def sparse_and_dense():
     return sparse, ops.convert_to_tensor(dense)
 
 
+def modulated(**arguments):
+    """Around an optimizer for which it matters that rows are summed."""
+    return PlasticityModulated(
+        NeuroPlastic(**arguments),
+        activity_weight=0.5,
+        gradient_weight=0.3,
+        memory_weight=0.2,
+    )
+
+
 OPTIONS = {
     "plain": {},
     "clipnorm": {"clipnorm": 0.1},
@@ -50,15 +60,21 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("options", OPTIONS)
-def test_a_sparse_gradient_is_its_dense_sum(options):
+@pytest.mark.parametrize(
+    ("make", "options"),
+    [
+        *((NeuroPlastic, options) for options in OPTIONS),
+        *((modulated, options) for options in ("plain", "clipnorm", "accumulation")),
+    ],
+)
+def test_a_sparse_gradient_is_its_dense_sum(make, options):
     variables = [
         keras.Variable(np.ones((ROWS, WIDTH)), dtype="float32") for _ in range(2)
     ]
     gradients = sparse_and_dense()
     states = []
     for variable, gradient in zip(variables, gradients, strict=True):
-        optimizer = NeuroPlastic(**OPTIONS[options])
+        optimizer = make(**OPTIONS[options])
         for _ in range(4):
             optimizer.apply([gradient], [variable])
         states.append([v.numpy() for v in optimizer.variables])
@@ -70,11 +86,12 @@ def test_a_sparse_gradient_is_its_dense_sum(options):
 @pytest.mark.skipif(
     BACKEND != "jax", reason="TensorFlow's are those of the layer below"
 )
-def test_a_sparse_gradient_in_a_loss_scale_optimizer():
+@pytest.mark.parametrize("make", [NeuroPlastic, modulated])
+def test_a_sparse_gradient_in_a_loss_scale_optimizer(make):
     """Compiled, as in `fit`: the weights and slots of the dense run."""
     states = []
     for gradient in sparse_and_dense():
-        inner = NeuroPlastic()
+        inner = make()
         optimizer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=8.0)
         variable = keras.Variable(np.ones((ROWS, WIDTH)), dtype="float32")
         step = stepper(optimizer, [variable])
@@ -118,11 +135,17 @@ def train(model):
 COMBINED = OPTIONS if BACKEND == "tensorflow" else ["plain"]
 
 
-@pytest.mark.parametrize("options", [*COMBINED, "dynamic loss scale"])
+@pytest.mark.parametrize(
+    "options", [*COMBINED, "dynamic loss scale", "modulated", "modulated sgd"]
+)
 def test_embedding_layer(options, monkeypatch):
     def make():
         if options == "dynamic loss scale":
             return keras.optimizers.LossScaleOptimizer(NeuroPlastic())
+        if options == "modulated":
+            return modulated()
+        if options == "modulated sgd":  # to which each row counts by itself
+            return PlasticityModulated(keras.optimizers.SGD(0.1, momentum=0.9))
         return NeuroPlastic(**OPTIONS[options])
 
     sparse = train(embedding_model(make()))
@@ -142,6 +165,8 @@ def test_rows_that_are_not_summed_are_noticed(monkeypatch):
             return tf.tensor_scatter_nd_update(zeros, rows, gradient.values)
         return gradient
 
-    monkeypatch.setattr("keras_neuroplastic._updating.densify", last_row_wins)
-    with pytest.raises(AssertionError):
-        test_a_sparse_gradient_is_its_dense_sum("plain")
+    for make, module in ((NeuroPlastic, "_updating"), (modulated, "modulated")):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"keras_neuroplastic.{module}.densify", last_row_wins)
+            with pytest.raises(AssertionError):
+                test_a_sparse_gradient_is_its_dense_sum(make, "plain")
