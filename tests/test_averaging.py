@@ -236,14 +236,6 @@ def test_hyperparameters_are_fixed_after_the_first_step():
     model.optimizer.beta_1 = 0.9  # its value already
 
 
-def test_hyperparameters_of_a_modulated_optimizer_are_fixed_likewise():
-    model = fit(make(PlasticityModulated("sgd")))
-    changes = {"strength": 0.5, "max_ratio": 0.2, "target": "trust", "modulate": "x"}
-    for name, value in changes.items():
-        with pytest.raises(AttributeError, match=f"`{name}` cannot be set"):
-            setattr(model.optimizer, name, value)
-
-
 @pytest.mark.parametrize("name", ["warmup_steps", "scale", "stair_steps"])
 def test_a_warm_up_is_fixed(name):
     """One backend would see it in the next step, and two would not."""
