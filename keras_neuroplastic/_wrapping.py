@@ -15,8 +15,6 @@ class WrappingOptimizer(PlasticityOptimizer):
     def __init__(self, optimizer, name):
         inner = _inner.accept(optimizer)
         super().__init__(learning_rate=0.0, name=name)
-        for variable in self._variables[:]:
-            self._untrack_variable(variable)  # the inner optimizer has its own
         self.inner_optimizer = inner
         # Where it would move variables, after clipping, accumulation and decay.
         inner._backend_update_step = self.step_around
@@ -62,9 +60,18 @@ class WrappingOptimizer(PlasticityOptimizer):
         return self.inner_optimizer.iterations
 
     @property
+    def traces(self):
+        """The variables that the inner optimizer has not.
+
+        Keras's count and learning rate come first, and idle: they cannot be taken out,
+        for tf.train.Checkpoint refuses an optimizer whose list of variables shrank.
+        """
+        return self._variables[2:]
+
+    @property
     def variables(self):
         """Those of the inner optimizer, then the traces."""
-        return self.inner_optimizer.variables + self._variables
+        return self.inner_optimizer.variables + self.traces
 
     def scale_loss(self, loss):
         return self.inner_optimizer.scale_loss(loss)
@@ -83,23 +90,24 @@ class WrappingOptimizer(PlasticityOptimizer):
     def set_weights(self, weights):
         count = len(self.inner_optimizer.variables)
         self.inner_optimizer.set_weights(weights[:count])
-        super().set_weights(weights[count:])
+        for trace, value in zip(self.traces, weights[count:], strict=True):
+            trace.assign(value)
 
     def save_own_variables(self, store):
         """Keeps the traces; Keras keeps the inner optimizer beside them."""
-        for i, trace in enumerate(self._variables):
+        for i, trace in enumerate(self.traces):
             store[str(i)] = trace.numpy()
 
     def load_own_variables(self, store):
-        if len(store.keys()) != len(self._variables):
+        if len(store.keys()) != len(self.traces):
             warnings.warn(
                 f"Skipping variable loading for optimizer {self.name!r}, because it "
-                f"has {len(self._variables)} traces whereas the saved one has "
+                f"has {len(self.traces)} traces whereas the saved one has "
                 f"{len(store.keys())}. Is it built, with the same signals?",
                 stacklevel=2,
             )
             return
-        for i, trace in enumerate(self._variables):
+        for i, trace in enumerate(self.traces):
             trace.assign(store[str(i)])
 
     def get_config(self):

@@ -176,7 +176,7 @@ class PlasticityModulated(WrappingOptimizer):
             return
         gradients, variables, before = map(list, zip(*chosen, strict=True))
         step = _steps.choose(self, partial(_steps.one_by_one, self))
-        traces = [trace.value for trace in self._variables]
+        traces = [trace.value for trace in self.traces]
         step(gradients, variables, learning_rate, before)
         if keras.backend.backend() == "jax" and self.gradient_accumulation_steps:
             self._take_back(traces)
@@ -185,7 +185,7 @@ class PlasticityModulated(WrappingOptimizer):
         """To `traces`, if this step only accumulates: Keras makes it all the same."""
         count = self.inner_optimizer._iterations + 1
         moves = count % self.gradient_accumulation_steps == 0
-        for trace, old in zip(self._variables, traces, strict=True):
+        for trace, old in zip(self.traces, traces, strict=True):
             trace.assign(ops.where(moves, trace.value, old))
 
     def update_step(self, gradient, variable, learning_rate, before):
