@@ -133,6 +133,19 @@ FEATURES = [
         ["test_composition.test_multi", "test_saving.test_keras_file[multi]"],
         "",
     ),
+    (
+        "`PlasticityModulated` around every optimizer of Keras, and one of your own",
+        ["test_modulated.", "test_golden_modulated."],
+        "`LossScaleOptimizer` and `MultiOptimizer` go around it, not into it",
+    ),
+    (
+        "Residual forms, as published",
+        [
+            "test_golden_modulated.test_float64[bounded",
+            "test_golden_modulated.test_float64[orth",
+        ],
+        "",
+    ),
     ("`tf.Variable`", ["test_composition.test_tensorflow_variables"], ""),
     ("Skipping of non-finite gradients", ["test_twin.test_skip_nonfinite"], ""),
     (
