@@ -11,6 +11,7 @@ from keras_neuroplastic import (
     BoundedResidual,
     NeuroPlastic,
     OrthogonalResidual,
+    PlasticityModulated,
     PlasticityWarmup,
     PlasticityWindow,
 )
@@ -46,8 +47,27 @@ NONE_ALLOWED = {
     "clipvalue",
     "global_clipnorm",
     "loss_scale_factor",
+    "max_ratio",
 }
 OTHERS = {"residual", "weight_decay_exclude", "name"}
+# Those of PlasticityModulated that NeuroPlastic has not; it shares the most with it.
+OF_MODULATED = {
+    "strength": (0, 1e6, [-1e-9]),
+    "max_ratio": (0, 1e6, [-1e-9]),
+}
+SHARED = set(inspect.signature(PlasticityModulated).parameters) & set(
+    inspect.signature(NeuroPlastic).parameters
+)
+
+
+def modulated(**arguments):
+    return PlasticityModulated(keras.optimizers.SGD(), **arguments)
+
+
+def of_both(names):
+    """Cases of a maker and an argument that it takes."""
+    cases = [(NeuroPlastic, name) for name in names]
+    return cases + [(modulated, name) for name in names if name in SHARED]
 
 
 def refuses(name, value, error=(TypeError, ValueError), make=NeuroPlastic):
@@ -60,33 +80,47 @@ def refuses(name, value, error=(TypeError, ValueError), make=NeuroPlastic):
 def test_every_argument_is_covered():
     arguments = set(inspect.signature(NeuroPlastic).parameters)
     assert arguments == {*NUMBERS, *INTEGERS, *BOOLEANS, *OTHERS}
-
-
-@pytest.mark.parametrize("name", NUMBERS)
-def test_numbers(name):
-    _, _, outside = NUMBERS[name]
-    for value in [*outside, math.nan, math.inf, -math.inf, np.float32("nan")]:
-        refuses(name, value, ValueError)
-    for value in ["0.1", [0.1], {}, True, 1j, b"1"]:
-        refuses(name, value, TypeError)
-    if name not in NONE_ALLOWED:
-        refuses(name, None, TypeError)
+    arguments = set(inspect.signature(PlasticityModulated).parameters)
+    own = {*OF_MODULATED, "optimizer", "target", "modulate", "kwargs"}
+    assert arguments - SHARED == own
+    assert {*NUMBERS, *BOOLEANS, *OTHERS} > SHARED
 
 
 @pytest.mark.parametrize(
-    "name",
-    [name for name in NUMBERS if name not in ("activity_weight", "memory_weight")],
+    ("make", "name"), of_both(NUMBERS) + [(modulated, name) for name in OF_MODULATED]
 )
-def test_number_limits_and_types_are_accepted(name):
-    low, high, _ = NUMBERS[name]
+def test_numbers(make, name):
+    _, _, outside = (NUMBERS | OF_MODULATED)[name]
+    for value in [*outside, math.nan, math.inf, -math.inf, np.float32("nan")]:
+        refuses(name, value, ValueError, make)
+    for value in ["0.1", [0.1], {}, True, 1j, b"1"]:
+        refuses(name, value, TypeError, make)
+    if name not in NONE_ALLOWED:
+        refuses(name, None, TypeError, make)
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (make, name)
+        for make, name in of_both(NUMBERS)
+        if name not in ("activity_weight", "memory_weight")
+    ]
+    + [(modulated, name) for name in OF_MODULATED],
+)
+def test_number_limits_and_types_are_accepted(make, name):
+    low, high, _ = (NUMBERS | OF_MODULATED)[name]
     weights = {"activity_weight": 0.0, "gradient_weight": 1.0, "memory_weight": 0.0}
     for value in (low, high, np.float64(high), np.float32(high), np.array(high)[()]):
         if name == "gradient_weight" and value != 1:
             continue
-        optimizer = NeuroPlastic(**{**weights, name: value})
+        options = {**weights, name: value}
+        if name in ("min_alpha", "max_alpha"):
+            options = {"min_alpha": 0.2, "max_alpha": 2.0} | options
+        optimizer = make(**options)
         assert math.isclose(float(getattr(optimizer, name)), value, rel_tol=1e-6)
     if name in NONE_ALLOWED:
-        assert getattr(NeuroPlastic(**{name: None}), name) is None
+        assert getattr(make(**{name: None}), name) is None
 
 
 @pytest.mark.parametrize("value", [1, np.float32(0.25), np.float64(0.5), np.int64(2)])
@@ -104,12 +138,12 @@ def test_integers(name):
         assert getattr(NeuroPlastic(**{name: value}), name) == value
 
 
-@pytest.mark.parametrize("name", BOOLEANS)
-def test_booleans(name):
+@pytest.mark.parametrize(("make", "name"), of_both(BOOLEANS))
+def test_booleans(make, name):
     for value in [1, 0.0, "yes", None, math.nan]:
-        refuses(name, value, TypeError)
+        refuses(name, value, TypeError, make)
     for value in [True, False, np.True_]:
-        assert getattr(NeuroPlastic(**{name: value}), name) is bool(value)
+        assert getattr(make(**{name: value}), name) is bool(value)
 
 
 class Unhashable:
@@ -145,12 +179,45 @@ def test_weight_decay_exclude():
         assert config["weight_decay_exclude"] == ["bias"]
 
 
-def test_name():
-    refuses("name", 3, TypeError)
-    refuses("name", "", ValueError)
+def test_target():
+    for value in ["Gain", "", "trust_ratio", None, 1, ["gain"], math.nan]:
+        refuses("target", value, ValueError, modulated)
+    for value in ["gain", "trust"]:
+        assert modulated(target=value).target == value
+
+
+def test_modulate():
+    for value in [3, [3], [["kernel"]], math.nan, {"kernel": 1}]:
+        refuses("modulate", value, TypeError, modulated)
+    refuses("modulate", ["kernel", "("], ValueError, modulated)
+    for value in ["kernel", ["kernel"], ("kernel",)]:
+        assert modulated(modulate=value).get_config()["modulate"] == ["kernel"]
+    assert modulated(modulate=None).modulate is None
+
+
+@pytest.mark.parametrize(
+    ("make", "name"), [(NeuroPlastic, "neuro_plastic"), (modulated, "plasticity_mod")]
+)
+def test_name(make, name):
+    refuses("name", 3, TypeError, make)
+    refuses("name", "", ValueError, make)
     keras.backend.clear_session()
-    names = [NeuroPlastic().name for _ in range(2)]
-    assert names == ["neuro_plastic", "neuro_plastic_1"]
+    first, second = (make().name for _ in range(2))
+    assert first.startswith(name)
+    assert second == f"{first}_1"
+
+
+def test_arguments_of_a_modulated_optimizer_that_depend_on_each_other():
+    with pytest.raises(ValueError, match=r"memory_weight=0\.5, which sum to 1\.5"):
+        modulated(memory_weight=0.5)
+    with pytest.raises(ValueError, match=r"`min_alpha`.*min_alpha=6\.0, max_alpha=5"):
+        modulated(min_alpha=6)
+    optimizer = modulated()
+    with pytest.raises(ValueError, match="`strength`"):
+        optimizer.strength = -1.0
+    optimizer.max_alpha, optimizer.min_alpha = 1.0, 2.0
+    with pytest.raises(ValueError, match="`min_alpha`"):
+        optimizer.build([keras.Variable(np.ones(2))])
 
 
 def test_arguments_that_depend_on_each_other():
