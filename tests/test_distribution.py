@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 from lineup import value
+from modulated_example import modulated
 
 from examples.distributed import digits
 from keras_neuroplastic import NeuroPlastic
@@ -55,15 +56,20 @@ def finish(process):
     return output
 
 
-def run_example(name, folder, devices=1):
+def run_example(name, optimizer, folder, devices=1):
     """What the example saved with all its devices, and here with a single one."""
-    name = f"examples.distributed.{name}"
-    process = start(name, "--save", str(folder / "many.npz"), devices=devices)
+    save = ["--save", str(folder / "many.npz")]
+    if optimizer is modulated:
+        process = start("modulated_example", name, *save, devices=devices)
+    else:
+        process = start(f"examples.distributed.{name}", *save, devices=devices)
     keras.utils.clear_session()  # or the optimizer is the second of its name
+    example = importlib.import_module(f"examples.distributed.{name}")
     arguments = [name, "--save", str(folder / "one.npz"), "--single"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", arguments)
-        importlib.import_module(name).main()
+        patch.setattr(example, "NeuroPlastic", optimizer)
+        example.main()
     finish(process)
     return load(folder, "many*.npz"), load(folder, "one*.npz")
 
@@ -89,34 +95,41 @@ def excess(got, want):
     return worst
 
 
-def check(many, one, devices):
+def check(many, one, optimizer, devices):
     assert one["devices"] == 1
+    count = "sgd/iteration" if optimizer is modulated else "neuro_plastic/iteration"
     for got in many:
         assert got["devices"] == devices
-        assert got["neuro_plastic/iteration"] == STEPS
+        assert got[count] == STEPS
         assert excess(got, one) <= 1
-    assert excess(one, without_decay()) > 1
+    assert excess(one, without_decay(optimizer)) > 1
 
 
-def without_decay():
+def without_decay(optimizer):
     """The weights of the same training, but for a decay of 1e-4 a step."""
     model = digits.classifier()
-    model.compile(NeuroPlastic(), digits.loss(), jit_compile=BACKEND == "jax")
+    model.compile(optimizer(), digits.loss(), jit_compile=BACKEND == "jax")
     options = {"batch_size": digits.BATCH_SIZE, "epochs": digits.EPOCHS, "verbose": 0}
     model.fit(*digits.data(), shuffle=False, **options)
     return {v.path: value(v) for v in model.trainable_variables}
 
 
-@only["jax"]
-def test_jax_data_parallel(tmp_path):
-    many, (one,) = run_example("jax_data_parallel", tmp_path, devices=8)
-    check(many, one, devices=8)
+each = pytest.mark.parametrize("optimizer", [NeuroPlastic, modulated])
 
 
 @only["jax"]
-def test_jax_model_parallel(tmp_path):
-    many, (one,) = run_example("jax_model_parallel", tmp_path, devices=8)
-    check(many, one, devices=8)
+@each
+def test_jax_data_parallel(optimizer, tmp_path):
+    many, (one,) = run_example("jax_data_parallel", optimizer, tmp_path, devices=8)
+    check(many, one, optimizer, devices=8)
+
+
+@only["jax"]
+@each
+def test_jax_model_parallel(optimizer, tmp_path):
+    many, (one,) = run_example("jax_model_parallel", optimizer, tmp_path, devices=8)
+    check(many, one, optimizer, devices=8)
+    owner = "plasticity_modulated" if optimizer is modulated else "neuro_plastic"
     # Four devices share a variable, and its slots in the same way.
     for layer, kernel, bias in (
         ("hidden", [64, 32 // 4], [32 // 4]),
@@ -125,15 +138,16 @@ def test_jax_model_parallel(tmp_path):
         for part, shard in (("kernel", kernel), ("bias", bias)):
             names = [f"digits/{layer}/{part}"]
             for slot in ("activity", "momentum", "variance"):
-                names.append(f"neuro_plastic/digits_{layer}_{part}_{slot}")
+                names.append(f"{owner}/digits_{layer}_{part}_{slot}")
             for name in names:
                 assert many[0][f"shard/{name}"].tolist() == shard
 
 
 @only["tensorflow"]
-def test_tensorflow_mirrored(tmp_path):
-    many, (one,) = run_example("tensorflow_mirrored", tmp_path)
-    check(many, one, devices=2)
+@each
+def test_tensorflow_mirrored(optimizer, tmp_path):
+    many, (one,) = run_example("tensorflow_mirrored", optimizer, tmp_path)
+    check(many, one, optimizer, devices=2)
 
 
 @only["tensorflow"]
@@ -144,9 +158,10 @@ def test_mirrored_contract():
 
 
 @only["torch"]
-def test_torch_ddp(tmp_path):
-    many, (one,) = run_example("torch_ddp", tmp_path)
+@each
+def test_torch_ddp(optimizer, tmp_path):
+    many, (one,) = run_example("torch_ddp", optimizer, tmp_path)
     assert len(many) == 2
-    check(many, one, devices=2)
+    check(many, one, optimizer, devices=2)
     for name, x in many[0].items():
         np.testing.assert_array_equal(many[1][name], x)
