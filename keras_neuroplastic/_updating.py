@@ -1,7 +1,5 @@
 """What an optimizer that updates variables by itself has of Keras, made to fit it."""
 
-import re
-
 import keras
 
 from keras_neuroplastic import _averages, _validation
@@ -50,8 +48,7 @@ class UpdatingOptimizer(PlasticityOptimizer):
         """Nothing: `update_step` decays, so that a skipped variable stays whole."""
 
     def _use_weight_decay(self, variable):
-        path = _validation.path(variable)
-        excluded = any(re.search(p, path) for p in self.weight_decay_exclude or ())
+        excluded = _validation.matches(variable, self.weight_decay_exclude or ())
         return bool(
             self.weight_decay and not excluded and super()._use_weight_decay(variable)
         )

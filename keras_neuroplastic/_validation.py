@@ -232,3 +232,8 @@ def gradient(value, variable):
 def path(variable):
     """What to call a variable, which may be one of TensorFlow's own."""
     return getattr(variable, "path", variable.name)
+
+
+def matches(variable, expressions):
+    """Whether one of several regular expressions is found in a variable's path."""
+    return any(re.search(expression, path(variable)) for expression in expressions)

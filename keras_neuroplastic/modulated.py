@@ -1,6 +1,5 @@
 """Plasticity around any Keras optimizer."""
 
-import re
 from functools import partial
 from types import MappingProxyType
 
@@ -149,18 +148,20 @@ class PlasticityModulated(WrappingOptimizer):
 
     def _choose(self, variables):
         """The indices of the variables to modulate."""
-        paths = [_validation.path(variable) for variable in variables]
         patterns = ("",) if self.modulate is None else self.modulate
         for pattern in patterns:
-            if paths and not any(re.search(pattern, path) for path in paths):
+            if variables and not any(
+                _validation.matches(variable, [pattern]) for variable in variables
+            ):
+                paths = ", ".join(map(_validation.path, variables))
                 raise ValueError(
                     "`modulate` must match the path of a variable. Received: "
-                    f"modulate={pattern!r}, for {', '.join(paths)}"
+                    f"modulate={pattern!r}, for {paths}"
                 )
         return [
             index
-            for index, (path, variable) in enumerate(zip(paths, variables, strict=True))
-            if any(re.search(pattern, path) for pattern in patterns)
+            for index, variable in enumerate(variables)
+            if _validation.matches(variable, patterns)
             and not self._overwrite_variable_with_gradient(variable)
         ]
 
@@ -181,10 +182,12 @@ class PlasticityModulated(WrappingOptimizer):
             return
         gradients, variables = map(list, zip(*chosen, strict=True))
         step = _steps.choose(self, partial(_steps.one_by_one, self))
+        if keras.backend.backend() != "jax" or not self.gradient_accumulation_steps:
+            step(gradients, variables, learning_rate, before)
+            return
         traces = [trace.value for trace in self.traces]
         step(gradients, variables, learning_rate, before)
-        if keras.backend.backend() == "jax" and self.gradient_accumulation_steps:
-            self._take_back(traces)
+        self._take_back(traces)
 
     def _take_back(self, traces):
         """To `traces`, if this step only accumulates: Keras makes it all the same."""

@@ -48,8 +48,7 @@ def step(p, theta, traces, g, old, eta, scale, strength, max_ratio, axis=None):
     alpha = rules.plasticity(rules.signals(new, g, p, axis), p, scale)
     moved = old - theta  # η b
     d = strength * (alpha - 1) * moved
-    stabilized = p.max_update_norm is not None or p.adaptation_rate
-    if p.target == "gain" and max_ratio is None and not stabilized:
+    if p.target == "gain" and max_ratio is None and not p.stabilizes:
         return theta - d, new
     # In units of the mean element, where squares neither overflow nor vanish.
     mean = _sums.of_magnitudes(ops.abs(moved), axis) / _sums.size(moved, axis)
@@ -62,7 +61,7 @@ def step(p, theta, traces, g, old, eta, scale, strength, max_ratio, axis=None):
         d = d * (rules.clip(trust, 0.5, 1.5) - 1)
     if max_ratio is not None:
         d = limit(d / unit, max_ratio * length, tiny, axis) * unit
-    if not stabilized:
+    if not p.stabilizes:
         return theta - d, new
     # Where η is 0 nothing moves, whatever u is.
     rate = ops.where(eta > 0, eta, 1.0)

@@ -44,6 +44,11 @@ class Plasticity:
     epsilon: float  # ε
 
     @property
+    def stabilizes(self):
+        """Whether anything becomes of an update in section 4."""
+        return self.max_update_norm is not None or bool(self.adaptation_rate)
+
+    @property
     def slot_names(self):
         """The traces of the signals that have weight."""
         names = ["activity"] if self.activity_weight else []
@@ -227,10 +232,10 @@ def step(
         alpha_gradient = gradient_plasticity(found, p)
         u = p.residual.update(h, alpha, alpha_gradient, unit, residual_strength, axis)
         u = stabilize(u, unit, p, axis)
-    elif p.max_update_norm is None and not p.adaptation_rate:
-        u = alpha * g
-    else:
+    elif p.stabilizes:
         u = stabilize(alpha * h, unit, p, axis)
+    else:
+        u = alpha * g
     new_theta = theta - eta * u
     if weight_decay:
         new_theta = new_theta - eta * weight_decay * theta

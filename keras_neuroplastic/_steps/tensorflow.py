@@ -31,7 +31,7 @@ def choose(optimizer, otherwise):
         or tf.distribute.has_strategy()
         or optimizer._distribution_strategy is not tf.distribute.get_strategy()
         or operations_are_watched()
-        or not has_xla({device_of(v) for v in optimizer._trainable_variables})
+        or not has_xla({native(v).device for v in optimizer._trainable_variables})
     )
     return otherwise if plain else partial(compiled_one_by_one, optimizer)
 
@@ -57,8 +57,9 @@ def tell(text):
     warnings.warn(text, stacklevel=3)
 
 
-def device_of(variable):
-    return (variable.value if isinstance(variable, keras.Variable) else variable).device
+def native(variable):
+    """TensorFlow's variable, within Keras's or by itself."""
+    return variable.value if isinstance(variable, keras.Variable) else variable
 
 
 @cache  # of a success: an exception is not kept
@@ -76,14 +77,12 @@ def probe(device):
 
 def keep_values(optimizer, variables):
     """The values of variables, which later steps do not reach."""
-    variables = [v.value if isinstance(v, keras.Variable) else v for v in variables]
-    return [variable.read_value() for variable in variables]
+    return [native(variable).read_value() for variable in variables]
 
 
 def one_by_one(optimizer, gradients, variables, learning_rate, *others):
     """`optimizer.update_step` for each variable, on each device that has a copy."""
-    variables = [v.value if isinstance(v, keras.Variable) else v for v in variables]
-    pairs = list(zip(gradients, variables, strict=True))
+    pairs = list(zip(gradients, map(native, variables), strict=True))
     pairs = optimizer._all_reduce_sum_gradients(pairs)
 
     def everywhere(strategy, pairs, learning_rate, *others):
@@ -108,7 +107,7 @@ def compiled_one_by_one(optimizer, gradients, variables, learning_rate, *others)
     }
     for gradient, variable, *other in zip(gradients, variables, *others, strict=True):
         index = optimizer._get_variable_index(variable)
-        theta = variable.value if isinstance(variable, keras.Variable) else variable
+        theta = native(variable)
         step = compiled(
             optimizer.rule,
             optimizer._plasticity,

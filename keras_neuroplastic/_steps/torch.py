@@ -41,8 +41,7 @@ def in_place(optimizer):
     p = optimizer._plasticity
     if optimizer.rule is rules.step and not p.residual:
         return torch_cpu.Step
-    stabilized = p.max_update_norm is not None or p.adaptation_rate
-    if optimizer.rule is modulation.step and not stabilized:
+    if optimizer.rule is modulation.step and not p.stabilizes:
         return torch_modulated.ModulatedStep
     return None
 
@@ -50,9 +49,9 @@ def in_place(optimizer):
 @torch.no_grad()
 def keep_values(optimizer, variables):
     """Copies of the values of variables, in memory that is kept from step to step."""
-    values = [variable.value.detach() for variable in variables]
     if torch.compiler.is_compiling() or in_stateless_scope():
-        return [value.clone() for value in values]
+        return [variable.value.detach().clone() for variable in variables]
+    values = [variable._value for variable in variables]  # as in `tensors`
     kept = optimizer.__dict__.setdefault("_kept_values", {})
     for variable, value in zip(variables, values, strict=True):
         if id(variable) not in kept:
