@@ -25,7 +25,7 @@ class PlasticityModulated(WrappingOptimizer):
     ```
     d = σ (α - 1) b                                                target "gain"
     d = σ (α - 1) (clip(‖θ‖ / (‖b‖ + 10⁻¹²), 0.5, 1.5) - 1) b      target "trust"
-    d <- d ρ ‖b‖ / (‖d‖ + 10⁻¹²)   where ‖d‖ > ρ ‖b‖
+    d <- d q ‖b‖ / (‖d‖ + 10⁻¹²)   where ‖d‖ > q ‖b‖
     ```
 
     and, where `max_update_norm` or `adaptation_rate` say so, b + d is stabilised as
@@ -38,7 +38,7 @@ class PlasticityModulated(WrappingOptimizer):
             name or a configuration. It belongs to the wrapper from then on.
         strength: σ. Float, at least 0, or a `LearningRateSchedule` of the number of
             updates made. 0 leaves the inner optimizer as it is. Defaults to 1.0.
-        max_ratio: ρ. Float, at least 0, a `LearningRateSchedule`, or None for no
+        max_ratio: q. Float, at least 0, a `LearningRateSchedule`, or None for no
             limit. Defaults to None.
         target: "gain" or "trust". What is modulated: the update, or how far its
             length is from that of the variable. Defaults to "gain".
@@ -50,18 +50,24 @@ class PlasticityModulated(WrappingOptimizer):
         gradient_weight: w_g, likewise. Defaults to 0.0.
         memory_weight: w_m, likewise. Defaults to 0.0.
         plasticity_scale: κ. Float, at least 0, or a `LearningRateSchedule` of the
-            number of updates made. Defaults to 1.0.
+            number of updates made, such as `PlasticityWarmup`. 0 leaves the
+            gradient signal alone; above 1, α may leave its range and turn
+            negative. Defaults to 1.0.
         min_alpha: α_min. Float, at least 0. Defaults to 0.0.
         max_alpha: α_max. Float, at least `min_alpha`. Defaults to 5.0.
-        per_parameter: Boolean. False: one α for the whole variable. Defaults to True.
+        per_parameter: Boolean. False: one α for the whole variable, from the means
+            of the two signal sums. Defaults to True.
         activity_decay: δ. Float in [0, 1). Defaults to 0.95.
         beta_1: β₁. Float in [0, 1). Defaults to 0.9.
         beta_2: β₂. Float in [0, 1). Defaults to 0.99.
         max_update_norm: c. Float above 0, or None for no clipping. Defaults to None.
         target_rms: r*. Float, at least 0. Defaults to 0.02.
-        adaptation_rate: ρ of the gain. Float, at least 0. Defaults to 0.0, for none.
+        adaptation_rate: ρ. Float, at least 0; 0 switches the last correction off.
+            Defaults to 0.0.
         epsilon: ε. Float, at least 1e-37. Defaults to 1e-8.
-        jit_compile: As in `NeuroPlastic`. Defaults to True.
+        jit_compile: Boolean. Whether TensorFlow may compile the step by XLA where the
+            model is not compiled. It never does in a step that runs eagerly. Without
+            effect on JAX and PyTorch. Defaults to True.
         name: String or None.
 
     Raises:

@@ -35,11 +35,11 @@ def step(p, theta, traces, g, old, eta, scale, strength, max_ratio, axis=None):
     ```
     d = σ (α - 1) b                                                  target "gain"
     d = σ (α - 1) (clip(‖old‖ / (‖b‖ + 10⁻¹²), 0.5, 1.5) - 1) b      target "trust"
-    d <- d ρ ‖b‖ / (‖d‖ + 10⁻¹²)   where ‖d‖ > ρ ‖b‖
+    d <- d q ‖b‖ / (‖d‖ + 10⁻¹²)   where ‖d‖ > q ‖b‖
     u = stabilize(b + d),   θ <- old - η u
     ```
 
-    σ = `strength`, ρ = `max_ratio` or None, κ = `scale`.
+    σ = `strength`, q = `max_ratio` or None, κ = `scale`.
     """
     theta, old, g, eta, scale, strength, max_ratio = rules.in_step_dtype(
         theta.dtype, theta, old, g, eta, scale, strength, max_ratio

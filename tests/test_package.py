@@ -9,7 +9,7 @@ import keras
 import pytest
 
 import keras_neuroplastic
-from keras_neuroplastic import NeuroPlastic, PlasticityWarmup
+from keras_neuroplastic import NeuroPlastic, PlasticityModulated, PlasticityWarmup
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "keras_neuroplastic"
@@ -27,7 +27,7 @@ def test_registered_names():
 
 
 def test_no_long_file():
-    for path in PACKAGE.glob("*.py"):
+    for path in PACKAGE.rglob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 250, path.name
 
 
@@ -77,3 +77,19 @@ def test_readme_lists_every_argument_with_its_default():
         row = re.search(rf"^\| `{name}` \| `(.+?)` \|", readme, flags=re.MULTILINE)
         assert row, f"{name} is not in the table"
         assert eval(row[1]) == config[name], name
+
+
+def documented_arguments(cls):
+    """What the docstring says of each argument, but for its default."""
+    section = re.search(r"\n    Args:\n(.*?)\n\n", cls.__doc__, flags=re.DOTALL)[1]
+    entries = re.split(r"\n(?= {8}\w)", section)
+    texts = (" ".join(entry.split()).partition(": ") for entry in entries)
+    return {name: text.partition(" Defaults to")[0] for name, _, text in texts}
+
+
+def test_both_optimizers_say_the_same_of_what_they_share():
+    one, other = map(documented_arguments, (NeuroPlastic, PlasticityModulated))
+    assert set(NeuroPlastic.settings.__dataclass_fields__) <= set(one)
+    shared = (set(one) & set(other)) - {"name"}
+    assert set(PlasticityModulated.settings.__dataclass_fields__) - {"target"} <= shared
+    assert {k: one[k] for k in shared} == {k: other[k] for k in shared}
