@@ -3,7 +3,12 @@
 import argparse
 
 from examples.arguments import Parser, count, number, results_file, seed
-from examples.harness.optimizers import OPTIMIZERS
+from examples.harness.optimizers import (
+    KERAS,
+    MODULATIONS,
+    NEUROPLASTIC,
+    OPTIMIZERS,
+)
 from examples.harness.tuning import FIRST_STEPS, MOST_WIDENINGS, factor
 
 # --smoke replaces these: it shows in seconds that a script works, nothing more.
@@ -23,9 +28,11 @@ def make_parser(study, description, epochs, batch_size, axes):
         choices=OPTIMIZERS,
         default=["neuroplastic", "gradient-only"],
         metavar="NAME",
-        help="one or more of " + ", ".join(OPTIMIZERS) + "; neuroplastic is the "
-        "paper's locked configuration, neuroplastic-default NeuroPlastic(), adamw-1 "
-        "AdamW with a weight decay of 1, plastic-adam Adam in PlasticityModulated "
+        help=f"one or more of {', '.join((*NEUROPLASTIC, *KERAS))}, or one of Keras's "
+        "in PlasticityModulated, as plastic-adam (or "
+        f"{', '.join(f'{m}-adam' for m in MODULATIONS if m != 'plastic')}); "
+        "neuroplastic is the paper's locked configuration, neuroplastic-default "
+        "NeuroPlastic(), adamw-1 AdamW with a weight decay of 1 "
         "(default: neuroplastic gradient-only)",
     )
     for name, options in axes.items():

@@ -5,9 +5,9 @@ from itertools import groupby
 import numpy as np
 from scipy import stats
 
+from examples.harness.optimizers import bare
+
 REFERENCE = "gradient-only"
-# How the name of a modulated optimizer begins; the rest is the name of the other.
-PLASTIC = "plastic-"
 # What tells the rows of one cell apart.
 ROW = ("optimizer", "learning_rate", "tuned")
 
@@ -77,8 +77,7 @@ def reference(rows, row, name=REFERENCE):
 
 def base(row):
     """The name of the optimizer that a row's modulates, or None."""
-    name = row[0].removeprefix(PLASTIC)
-    return None if name == row[0] else name
+    return bare(row[0])
 
 
 def differences(runs, others):

@@ -5,9 +5,9 @@ import keras
 from keras_neuroplastic import NeuroPlastic, PlasticityModulated
 
 
-def modulated(make):
+def modulated(make, options):
     """What makes the same optimizer with its updates modulated."""
-    return lambda rate, steps: PlasticityModulated(make(rate, steps))
+    return lambda rate, steps: PlasticityModulated(make(rate, steps), **options)
 
 
 # Each makes an optimizer from (learning rate, updates an epoch).
@@ -27,7 +27,31 @@ KERAS = {
     "lion": lambda rate, steps: keras.optimizers.Lion(rate),
     "muon": lambda rate, steps: keras.optimizers.Muon(rate),
 }
-MODULATED = {f"plastic-{name}": modulated(make) for name, make in KERAS.items()}
+# How the name of a modulated optimizer begins, and how it is modulated.
+MODULATIONS = {
+    "plastic": {},
+    "plastic-full": {"strength": 1.0, "max_ratio": None, "max_alpha": 5.0},
+    "plastic-half": {"strength": 0.5, "max_ratio": None, "max_alpha": 5.0},
+    "plastic-quarter": {"strength": 0.25, "max_ratio": None, "max_alpha": 5.0},
+    "plastic-narrow": {"strength": 1.0, "max_ratio": None, "max_alpha": 2.0},
+    "plastic-capped": {"strength": 1.0, "max_ratio": 0.25, "max_alpha": 5.0},
+    "plastic-published": {
+        "strength": 0.15,
+        "max_ratio": 0.25,
+        "activity_weight": 0.4,
+        "gradient_weight": 0.4,
+        "memory_weight": 0.2,
+        "min_alpha": 0.2,
+        "max_alpha": 2.0,
+    },
+}
+# Longer beginnings first, so that the first that fits is the right one.
+BEGINNINGS = sorted(MODULATIONS, key=len, reverse=True)
+MODULATED = {
+    f"{beginning}-{name}": modulated(make, options)
+    for beginning, options in MODULATIONS.items()
+    for name, make in KERAS.items()
+}
 OPTIMIZERS = {**NEUROPLASTIC, **KERAS, **MODULATED}
 
 # The paper's for NeuroPlastic and its ablation, customary ones for the others.
@@ -45,4 +69,16 @@ LEARNING_RATES = {
     "lion": 0.0001,
     "muon": 0.001,
 }
-LEARNING_RATES |= {f"plastic-{name}": LEARNING_RATES[name] for name in KERAS}
+LEARNING_RATES |= {
+    f"{beginning}-{name}": LEARNING_RATES[name]
+    for beginning in MODULATIONS
+    for name in KERAS
+}
+
+
+def bare(name):
+    """The name of the optimizer that a modulated one modulates, or None."""
+    for beginning in BEGINNINGS:
+        if name.startswith(f"{beginning}-"):
+            return name.removeprefix(f"{beginning}-")
+    return None
