@@ -68,11 +68,11 @@ clean:
 
 .venv/dev: pyproject.toml | .venv/bin/python
 	$(PIP) '$(TORCH)'
-	$(PIP) --editable '.[tensorflow,jax,torch,examples,keras-hub,keras-cv,dev]'
+	$(PIP) --editable '.[tensorflow,jax,torch,monitor,examples,keras-hub,keras-cv,dev]'
 	touch $@ .venv/demo
 
 .venv-oldest/dev: pyproject.toml Makefile
 	$(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check \
-		$(OLDEST) --editable '.[demo,dev]'
+		$(OLDEST) --editable '.[demo,monitor,dev]'
 	touch $@

@@ -1,12 +1,15 @@
 """What every optimizer of this package shares, beside its update rule."""
 
 import dataclasses
+import warnings
+from contextlib import nullcontext
 
 import keras
 from keras import ops
 from keras.saving import deserialize_keras_object, serialize_keras_object
 
-from keras_neuroplastic import _validation, rules
+from keras_neuroplastic import _validation, rules, statistics
+from keras_neuroplastic.hyperparameters import Plasticity
 
 
 class PlasticityOptimizer(keras.optimizers.Optimizer):
@@ -20,11 +23,13 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
     there, nor in the configuration of every Keras optimizer.
     """
 
-    settings = rules.Plasticity
+    settings = Plasticity
     further = ()
 
     def __init__(self, **kwargs):
         super().__init__(**{k: _validation.CHECKS[k](k, v) for k, v in kwargs.items()})
+        self._stepped = None  # the variables that have traces, once built
+        self._collects, self._totals, self._samples = False, [], []
 
     def build(self, variables):
         _validation.check_together(self)  # an attribute may have been set since
@@ -51,12 +56,73 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
         self._activities = slots.get("activity", [])
         self._momentums = slots.get("momentum", [])
         self._variances = slots.get("variance", [])
+        vars(self)["_stepped"] = list(variables)  # not slots, as Keras would think
+        if self._collects:
+            self._add_statistics()
+
+    def collect_statistics(self):
+        """Has every step from now on collect statistics; `plasticity_statistics` reads.
+
+        They take two more slots a variable, which are not saved. A step that has been
+        compiled must be compiled again: `PlasticityMonitor` sees to that.
+        """
+        if not self._collects and self._stepped is not None:
+            strategy = getattr(self, "_distribution_strategy", None)  # TensorFlow's
+            with strategy.scope() if strategy else nullcontext():
+                self._add_statistics()
+        self._collects = True
+
+    @property
+    def collects_statistics(self):
+        """Whether steps collect statistics."""
+        return self._collects
+
+    def _add_statistics(self):
+        for variable in self._stepped:
+            shapes = statistics.shapes(variable.shape)
+            for slots, (name, shape) in zip(
+                (self._totals, self._samples), shapes.items(), strict=True
+            ):
+                dtype = rules.step_dtype(variable.dtype)
+                path = _validation.path(variable).replace("/", "_")
+                slot = self.add_variable(shape, dtype=dtype, name=f"{path}_{name}")
+                slots.append(slot)
+
+    def _without_statistics(self, variables):
+        collected = {id(v) for v in (*self._totals, *self._samples)}
+        return [v for v in variables if id(v) not in collected]
+
+    def _saved(self):
+        """The variables that a file holds."""
+        return self._without_statistics(self.variables)
+
+    def save_own_variables(self, store):
+        for i, variable in enumerate(self._saved()):
+            store[str(i)] = variable.numpy()
+
+    def load_own_variables(self, store):
+        variables = self._saved()
+        if len(store.keys()) != len(variables):
+            warnings.warn(
+                f"Skipping variable loading for optimizer {self.name!r}, because it "
+                f"has {len(variables)} variables of its own whereas the saved one has "
+                f"{len(store.keys())}. Is it built, with the same signals?",
+                stacklevel=2,
+            )
+            return
+        for i, variable in enumerate(variables):
+            variable.assign(store[str(i)])
 
     def _slots(self, index):
-        """The traces of one variable by name, those of signals in use."""
-        lists = self._activities, self._momentums, self._variances
-        names = "activity", "momentum", "variance"
-        return {k: slots[index] for k, slots in zip(names, lists, strict=True) if slots}
+        """The slots of one variable by name, those in use."""
+        lists = {
+            "activity": self._activities,
+            "momentum": self._momentums,
+            "variance": self._variances,
+            "totals": self._totals,
+            "sample": self._samples,
+        }
+        return {name: slots[index] for name, slots in lists.items() if slots}
 
     def _traces(self, index):
         return {k: ops.convert_to_tensor(v) for k, v in self._slots(index).items()}
@@ -132,7 +198,7 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
 
         They wait in the copy until it is built on variables of its own.
         """
-        state = [variable.numpy() for variable in self.variables]
+        state = [v.numpy() for v in self._without_statistics(self.variables)]
         state = getattr(self, "_state_when_built", state)  # a copy of a copy
         return _restore, (type(self), self.get_config(), state)
 

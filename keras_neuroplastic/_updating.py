@@ -48,7 +48,8 @@ class UpdatingOptimizer(PlasticityOptimizer):
         """Nothing: `update_step` decays, so that a skipped variable stays whole."""
 
     def _use_weight_decay(self, variable):
-        excluded = _validation.matches(variable, self.weight_decay_exclude or ())
+        patterns = self.weight_decay_exclude or ()
+        excluded = _validation.matches(_validation.path(variable), patterns)
         return bool(
             self.weight_decay and not excluded and super()._use_weight_decay(variable)
         )

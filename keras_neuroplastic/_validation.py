@@ -234,6 +234,6 @@ def path(variable):
     return getattr(variable, "path", variable.name)
 
 
-def matches(variable, expressions):
+def matches(name, expressions):
     """Whether one of several regular expressions is found in a variable's path."""
-    return any(re.search(expression, path(variable)) for expression in expressions)
+    return any(re.search(expression, name) for expression in expressions)

@@ -1,7 +1,5 @@
 """An optimizer around another one, which goes on doing what it does itself."""
 
-import warnings
-
 from keras_neuroplastic import _averages, _inner, _validation
 from keras_neuroplastic._base import PlasticityOptimizer
 from keras_neuroplastic._sparse import is_sparse
@@ -95,22 +93,9 @@ class WrappingOptimizer(PlasticityOptimizer):
         for trace, value in zip(self.traces, weights[count:], strict=True):
             trace.assign(value)
 
-    def save_own_variables(self, store):
-        """Keeps the traces; Keras keeps the inner optimizer beside them."""
-        for i, trace in enumerate(self.traces):
-            store[str(i)] = trace.numpy()
-
-    def load_own_variables(self, store):
-        if len(store.keys()) != len(self.traces):
-            warnings.warn(
-                f"Skipping variable loading for optimizer {self.name!r}, because it "
-                f"has {len(self.traces)} traces whereas the saved one has "
-                f"{len(store.keys())}. Is it built, with the same signals?",
-                stacklevel=2,
-            )
-            return
-        for i, trace in enumerate(self.traces):
-            trace.assign(store[str(i)])
+    def _saved(self):
+        """The traces; Keras keeps the inner optimizer beside them."""
+        return self._without_statistics(self.traces)
 
     def get_config(self):
         inner = _inner.serialize(self.inner_optimizer)

@@ -155,19 +155,17 @@ class PlasticityModulated(WrappingOptimizer):
     def _choose(self, variables):
         """The indices of the variables to modulate."""
         patterns = ("",) if self.modulate is None else self.modulate
+        paths = [_validation.path(variable) for variable in variables]
         for pattern in patterns:
-            if variables and not any(
-                _validation.matches(variable, [pattern]) for variable in variables
-            ):
-                paths = ", ".join(map(_validation.path, variables))
+            if paths and not any(_validation.matches(p, [pattern]) for p in paths):
                 raise ValueError(
                     "`modulate` must match the path of a variable. Received: "
-                    f"modulate={pattern!r}, for {paths}"
+                    f"modulate={pattern!r}, for {', '.join(paths)}"
                 )
         return [
             index
-            for index, variable in enumerate(variables)
-            if _validation.matches(variable, patterns)
+            for index, (variable, path) in enumerate(zip(variables, paths, strict=True))
+            if _validation.matches(path, patterns)
             and not self._overwrite_variable_with_gradient(variable)
         ]
 

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 from keras import ops
 
-from keras_neuroplastic import _sums, rules
+from keras_neuroplastic import _sums, rules, statistics
+from keras_neuroplastic.hyperparameters import Plasticity
 
 # Added to lengths that are divided by.
 TINY = 1e-12
 
 
 @dataclass(frozen=True)
-class Modulation(rules.Plasticity):
+class Modulation(Plasticity):
     """The hyperparameters of a modulated step that stay the same."""
 
     target: str = "gain"
@@ -45,25 +46,48 @@ def step(p, theta, traces, g, old, eta, scale, strength, max_ratio, axis=None):
         theta.dtype, theta, old, g, eta, scale, strength, max_ratio
     )
     new = rules.update_traces(traces, g, p)
-    alpha = rules.plasticity(rules.signals(new, g, p, axis), p, scale)
+    found = rules.signals(new, g, p, axis)
     moved = old - theta  # η b
-    d = strength * (alpha - 1) * moved
-    if p.target == "gain" and max_ratio is None and not p.stabilizes:
+    d = strength * (rules.plasticity(found, p, scale) - 1) * moved
+    watched = "totals" in traces
+    limited = p.target == "trust" or max_ratio is not None
+    if not (limited or p.stabilizes or watched):
         return theta - d, new
     # In units of the mean element, where squares neither overflow nor vanish.
     mean = _sums.of_magnitudes(ops.abs(moved), axis) / _sums.size(moved, axis)
     unit = ops.where(mean > 0, mean, 1.0)
-    length = rules.norm(moved / unit, axis)
-    tiny = TINY * eta / unit
+    if limited:
+        length = rules.norm(moved / unit, axis)
+        tiny = TINY * eta / unit
     if p.target == "trust":
         some = ops.where(length > 0, length, 1.0)  # where it is 0, so is d
         trust = rules.norm(old, axis) / unit * eta / (some + tiny)
         d = d * (rules.clip(trust, 0.5, 1.5) - 1)
     if max_ratio is not None:
         d = limit(d / unit, max_ratio * length, tiny, axis) * unit
-    if not p.stabilizes:
-        return theta - d, new
     # Where η is 0 nothing moves, whatever u is.
     rate = ops.where(eta > 0, eta, 1.0)
-    u = rules.stabilize((moved + d) / unit, unit / rate, p, axis)
-    return old - rate * u, new
+    raw, unit_of_u = (moved + d) / unit, unit / rate
+    if p.stabilizes:
+        stable = rules.stabilize(raw, unit_of_u, p, axis)
+        new_theta = old - rate * stable.update
+    else:
+        new_theta = theta - d
+    if watched:
+        if not p.stabilizes:
+            length = rules.norm(raw, axis)
+            stable = rules.Stabilized(None, length, unit_of_u, False, 1.0)
+        alpha, _ = rules.sampled_plasticity(found, p, scale, axis)
+        of_g = rules.norm(g * found.gains[0], axis) * (found.means[0] + p.epsilon)
+        new |= statistics.collect(
+            traces,
+            p,
+            statistics.Seen(
+                alpha, *(statistics.sample(x, axis) for x in (d / unit, raw))
+            ),
+            stable,
+            unit_of_u,
+            gradient_norm=of_g,
+            rate=statistics.ratio(eta, rules.norm(old, axis)),
+        )
+    return new_theta, new

@@ -4,6 +4,7 @@ import keras
 
 from keras_neuroplastic import _steps, _validation, rules
 from keras_neuroplastic._updating import UpdatingOptimizer
+from keras_neuroplastic.hyperparameters import Update
 from keras_neuroplastic.schedules import PlasticityWarmup
 
 
@@ -87,7 +88,7 @@ class NeuroPlastic(UpdatingOptimizer):
     """
 
     rule = staticmethod(rules.step)
-    settings = rules.Update
+    settings = Update
     further = "plasticity_scale", "weight_decay_exclude", "jit_compile"
 
     def __init__(

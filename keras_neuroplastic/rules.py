@@ -8,59 +8,17 @@ Traces and decays are plain tensors and floats, so these functions serve every b
 and every caller.
 """
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from keras import ops
 from keras.backend import standardize_dtype
 
-from keras_neuroplastic import _sums
+from keras_neuroplastic import _sums, statistics
 from keras_neuroplastic._sums import stored
 
 # Sums are held below this: the largest power of two whose reciprocal is a normal
 # number, for XLA divides by multiplying with the reciprocal and flushes subnormals.
 LARGEST = {"float32": 2.0**126, "float64": 2.0**1022}
-
-
-@dataclass(frozen=True)
-class Plasticity:
-    """The hyperparameters of a step that stay the same, by their public names.
-
-    Its equals make equal steps, and may share what is compiled.
-    """
-
-    activity_weight: float  # w_a
-    gradient_weight: float  # w_g
-    memory_weight: float  # w_m
-    min_alpha: float  # α_min
-    max_alpha: float  # α_max
-    per_parameter: bool
-    activity_decay: float  # δ
-    beta_1: float  # β₁
-    beta_2: float  # β₂
-    max_update_norm: float | None  # c
-    target_rms: float  # r*
-    adaptation_rate: float  # ρ
-    epsilon: float  # ε
-
-    @property
-    def stabilizes(self):
-        """Whether anything becomes of an update in section 4."""
-        return self.max_update_norm is not None or bool(self.adaptation_rate)
-
-    @property
-    def slot_names(self):
-        """The traces of the signals that have weight."""
-        names = ["activity"] if self.activity_weight else []
-        return names + (["momentum", "variance"] if self.memory_weight else [])
-
-
-@dataclass(frozen=True)
-class Update(Plasticity):
-    """With those that only an update of our own has."""
-
-    skip_nonfinite: bool = False
-    residual: Any = None
 
 
 def step_dtype(dtype):
@@ -187,6 +145,16 @@ def norm(x, axis=None):
     return _sums.root(_sums.of_magnitudes(ops.square(x), axis))
 
 
+class Stabilized(NamedTuple):
+    """An update, and what has been done to it."""
+
+    update: Any
+    length: Any  # before, in units of `unit`; None where nothing was stabilised
+    factor: Any  # what one of these units has become
+    clipped: Any  # whether the norm limit acted
+    gain: Any  # of the last correction
+
+
 def stabilize(u, unit, p, axis=None):
     """The homeostatically stabilised update, from one in units of `unit`.
 
@@ -200,18 +168,28 @@ def stabilize(u, unit, p, axis=None):
     """
     u = stored(u)
     length = norm(u, axis)
-    factor = unit
+    factor, clipped, gain = unit, False, 1.0
     if p.max_update_norm is not None:
-        clipped = p.max_update_norm / (length + p.epsilon / unit)
-        factor = ops.where(length * unit > p.max_update_norm, clipped, unit)
+        limited = p.max_update_norm / (length + p.epsilon / unit)
+        clipped = length * unit > p.max_update_norm
+        factor = ops.where(clipped, limited, unit)
     if p.adaptation_rate:
         mean_square = ops.square(length * factor) / _sums.size(u, axis)
         r = _sums.root(mean_square + p.epsilon)
-        factor = factor * clip(1 + p.adaptation_rate * (p.target_rms - r), 0.5, 1.5)
-    return u * stored(factor)
+        gain = clip(1 + p.adaptation_rate * (p.target_rms - r), 0.5, 1.5)
+        factor = factor * gain
+    return Stabilized(u * stored(factor), length, factor, clipped, gain)
 
 
 # 5. Update
+
+
+def sampled_plasticity(found, p, scale, axis=None):
+    """α and α_gradient of the elements that the statistics look at."""
+    seen = found._replace(values=[statistics.sample(x, axis) for x in found.values])
+    alphas = plasticity(seen, p, scale), gradient_plasticity(seen, p)
+    # One α for the whole variable is that of every element.
+    return [alpha + ops.zeros_like(seen.values[0]) for alpha in alphas]
 
 
 def step(
@@ -228,17 +206,32 @@ def step(
     # In units of the mean of |g|, where squares neither overflow nor vanish, whatever
     # the size of the gradient.
     h, unit = g * found.gains[0], found.means[0] + p.epsilon
-    if p.residual is not None:
-        alpha_gradient = gradient_plasticity(found, p)
-        u = p.residual.update(h, alpha, alpha_gradient, unit, residual_strength, axis)
-        u = stabilize(u, unit, p, axis)
-    elif p.stabilizes:
-        u = stabilize(alpha * h, unit, p, axis)
+    if p.residual is None:
+        raw = alpha * h
     else:
-        u = alpha * g
-    new_theta = theta - eta * u
+        alpha_gradient = gradient_plasticity(found, p)
+        raw = p.residual.update(h, alpha, alpha_gradient, unit, residual_strength, axis)
+    watched = "totals" in traces
+    if p.stabilizes or p.residual is not None:
+        stable = stabilize(raw, unit, p, axis)
+    else:
+        length = norm(raw, axis) if watched else None
+        stable = Stabilized(alpha * g, length, unit, False, 1.0)
+    new_theta = theta - eta * stable.update
     if weight_decay:
         new_theta = new_theta - eta * weight_decay * theta
+    if watched:
+        alpha, alpha_gradient = sampled_plasticity(found, p, scale, axis)
+        h_seen, raw_seen = (statistics.sample(x, axis) for x in (h, raw))
+        new |= statistics.collect(
+            traces,
+            p,
+            statistics.Seen(alpha, (alpha - alpha_gradient) * h_seen, raw_seen),
+            stable,
+            unit,
+            gradient_norm=norm(h, axis) * unit,
+            rate=statistics.ratio(eta, norm(theta, axis)),
+        )
     if p.skip_nonfinite:
         finite = ops.all(ops.isfinite(g), axis, keepdims=axis is not None)
         new_theta = ops.where(finite, new_theta, theta)

@@ -11,7 +11,7 @@ from functools import cache, lru_cache, partial
 import keras
 import tensorflow as tf
 
-from keras_neuroplastic import rules
+from keras_neuroplastic import rules, statistics
 
 # Compiled functions to keep, one for each kind of variable. What XLA compiled for one
 # stays in memory as long as the process, so that to forget one gains little.
@@ -127,16 +127,17 @@ def compiled(rule, settings, constants, kind):
     """A compiled step of the variables of a kind, with certain constants."""
     shape, dtype, *_ = kind
     slot_dtype = tf.as_dtype(rules.step_dtype(dtype))
+    shapes = statistics.shapes(shape)  # all other slots are like the variable
 
-    def read(handle, dtype):
+    def read(handle, dtype, name=None):
         value = tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype)
-        return tf.ensure_shape(value, shape)
+        return tf.ensure_shape(value, shapes.get(name, shape))
 
     def step(theta, slots, arrays, tensors):
         new_theta, new = rule(
             settings,
             read(theta, dtype),
-            {name: read(slot, slot_dtype) for name, slot in slots.items()},
+            {name: read(slot, slot_dtype, name) for name, slot in slots.items()},
             *arrays,
             **dict(constants),
             **tensors,

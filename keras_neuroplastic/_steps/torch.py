@@ -107,12 +107,11 @@ def tensors(slots):
 def step_rows(optimizer, group, learning_rate):
     """Steps variables of one shape as the rows of one matrix."""
     indices, thetas, gradients, _, *others = zip(*group, strict=True)
-    shape = len(group), thetas[0].numel()
     slots = [tensors(optimizer._slots(index)) for index in indices]
     traces = {name: [slot[name] for slot in slots] for name in slots[0]}
 
     def matrix(members):
-        return torch.stack(members).view(shape)
+        return torch.stack(members).view(len(group), members[0].numel())
 
     new_theta, new = optimizer.rule(
         optimizer._plasticity,
@@ -128,5 +127,5 @@ def step_rows(optimizer, group, learning_rate):
     copies = [(thetas, new_theta), *((traces[name], new[name]) for name in traces)]
     for members, values in copies:
         torch._foreach_copy_(
-            members, values.view(len(group), *thetas[0].shape).unbind()
+            members, values.view(len(group), *members[0].shape).unbind()
         )

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from keras import ops
 
-from keras_neuroplastic import rules
-from keras_neuroplastic._steps import torch_kernels
+from keras_neuroplastic import rules, statistics
+from keras_neuroplastic._steps import torch_kernels, torch_statistics
 
 # Elements in a block: what a sweep touches of it stays in the cache, and its
 # operations are worth their call.
@@ -55,6 +55,7 @@ class Step:
         """Moves `theta` and `traces`."""
         if self.skips(gradient):
             return
+        watched = {n: traces.pop(n) for n in statistics.SLOTS if n in traces}
         if gradient.shape != theta.shape:
             gradient = gradient.expand(theta.shape)
         dtype = getattr(torch, rules.step_dtype(theta.dtype))
@@ -67,7 +68,13 @@ class Step:
             name: min(sum(s[name] for s in sums) / size, torch_kernels.LARGEST[dtype])
             for name in sums[0]
         }
+        if watched:
+            old = theta if before is None else before
+            weight = torch.linalg.vector_norm(old, dtype=dtype).item()
         squares = self.move(blocks, means, size, **constants)
+        if watched:
+            self.moved = theta
+            torch_statistics.collect(self, watched, g, traces, means, before, weight)
         if not math.isfinite(squares):  # so is `update`, where the next variable begins
             self.scratch.clear()
 
@@ -78,9 +85,10 @@ class Step:
         """The second and third sweep; the sum of the squares of what is left."""
         unit, base = self.scales(means)
         squares = sum(self.form_update(block, means, unit, base) for block in blocks)
-        factor = unit * base * self.stabilize(squares**0.5 * unit * base, size)
+        stable = self.stabilize(squares**0.5, unit * base, size)
         for block in blocks:
-            self.apply_update(block, factor, weight_decay)
+            self.apply_update(block, stable.factor, weight_decay)
+        self.stable, self.unit = stable, unit * base
         return squares
 
     def scales(self, means):
@@ -203,18 +211,24 @@ class Step:
         alpha_gradient = clip(signals["gradient"], rule.min_alpha, rule.max_alpha)
         return alpha_gradient + self.numbers["scale"] * (alpha - alpha_gradient)
 
-    def stabilize(self, norm, size):
-        """The factor that makes the stabilised update of one with such a norm."""
+    def stabilize(self, length, unit, size):
+        """What `rules.stabilize` says of an update in units of `unit`."""
         rule = self.rule
-        factor = 1.0
+        norm, factor, clipped, gain = length * unit, 1.0, False, 1.0
         if rule.max_update_norm is not None and norm > rule.max_update_norm:
-            factor = rule.max_update_norm / (norm + rule.epsilon)
+            factor, clipped = rule.max_update_norm / (norm + rule.epsilon), True
         if rule.adaptation_rate:
             norm *= factor
             rms = (norm * norm / size + rule.epsilon) ** 0.5
-            gain = 1 + rule.adaptation_rate * (rule.target_rms - rms)
-            factor *= clip(gain, 0.5, 1.5)
-        return factor
+            gain = clip(1 + rule.adaptation_rate * (rule.target_rms - rms), 0.5, 1.5)
+            factor *= gain
+        return rules.Stabilized(None, length, factor * unit, clipped, gain)
+
+    def made(self, alpha, alpha_gradient, g, before):
+        """For the statistics: what `statistics.Seen` has beside α, in which units."""
+        plastic = (alpha - alpha_gradient) * g / self.unit
+        update = self.take("update", self.moved, g.dtype)
+        return plastic, statistics.sample(update), self.stable, self.unit
 
     def apply_update(self, block, factor, weight_decay):
         """The third sweep: θ <- θ - η factor update - η λ θ."""

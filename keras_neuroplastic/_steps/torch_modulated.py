@@ -9,6 +9,7 @@ import math
 
 import torch
 
+from keras_neuroplastic import rules, statistics
 from keras_neuroplastic._steps.torch_cpu import Step, clip
 from keras_neuroplastic.modulation import TINY
 
@@ -22,6 +23,7 @@ class ModulatedStep(Step):
     def move(self, blocks, means, size):
         _, base = self.scales(means)
         strength = self.numbers["strength"] * base
+        self.factor = strength
         if self.rule.target == "gain" and self.numbers["max_ratio"] is None:
             checked = "memory" in means  # whose kernel reads what is left
             squares = 0.0
@@ -33,9 +35,9 @@ class ModulatedStep(Step):
         old = self.length(block.before for block in blocks)
         parts = [self.form_part(block, means, base) for block in blocks]
         moved, part = self.length(block.before for block in blocks), self.length(parts)
-        factor = strength * self.shorten(old, moved, strength * part)
+        self.factor = strength * self.shorten(old, moved, strength * part)
         for block in blocks:
-            block.theta.sub_(block.update, alpha=factor)
+            block.theta.sub_(block.update, alpha=self.factor)
         return part
 
     def form_part(self, block, means, base):
@@ -48,6 +50,13 @@ class ModulatedStep(Step):
         self.move_activity(block, magnitude)
         alpha = self.mean_plasticity(means)
         return torch.mul(moved, (alpha - 1) / base, out=block.update)
+
+    def made(self, alpha, alpha_gradient, g, before):
+        d = self.take("update", before, g.dtype).mul_(self.factor)
+        raw = before.add_(d)  # η (b + d)
+        unit = 1 / self.learning_rate if self.learning_rate else 1.0
+        stable = rules.Stabilized(None, self.length([raw]), unit, False, 1.0)
+        return statistics.sample(d), statistics.sample(raw), stable, unit
 
     def shorten(self, old, moved, part):
         """What is left of a part of such a length: its trust, and the limit."""

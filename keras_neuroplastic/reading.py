@@ -1,0 +1,91 @@
+"""Reading what plasticity did, of an optimizer by itself or within another."""
+
+import math
+
+import keras
+
+from keras_neuroplastic import _validation, statistics
+from keras_neuroplastic._base import PlasticityOptimizer
+
+
+def optimizers_within(optimizer):
+    """The optimizers of this package that an optimizer is, or is made of."""
+    if isinstance(optimizer, PlasticityOptimizer):
+        return [optimizer]
+    inner = getattr(optimizer, "optimizers", [])  # of a MultiOptimizer
+    inner = [*inner, getattr(optimizer, "inner_optimizer", None)]
+    return [found for o in inner if o is not None for found in optimizers_within(o)]
+
+
+def watched_paths(optimizer):
+    """The paths of the variables of which statistics are to be had."""
+    found = optimizers_within(optimizer)
+    return [_validation.path(v) for each in found for v in each._stepped or []]
+
+
+def plasticity_statistics(optimizer, reset=True):
+    """What the steps did since this was last called, for each variable.
+
+    Means over the steps, where nothing else is said. Of a variable with more than 4096
+    elements a grid of about so many stands for all of them in what concerns α.
+
+    - `size`, `steps`: number of elements and of steps
+    - `alpha_mean`, `alpha_std`: of α, over elements and steps
+    - `alpha_min`, `alpha_max`: the extremes of all steps
+    - `share_at_min`, `share_at_max`: share of elements at a bound of α, or beyond it;
+      "at" is within 5 % of the range
+    - `share_negative`: share of elements with α < 0, which step uphill
+    - `gradient_norm`: ‖g‖
+    - `raw_update_norm`, `update_norm`: ‖u‖ before and after homeostasis
+    - `share_clipped`: share of steps in which `max_update_norm` acted
+    - `gain`: of the homeostatic correction that `adaptation_rate` makes
+    - `plastic_ratio`: ‖(α - α_gradient) g‖ / ‖u‖ before homeostasis, what the activity
+      and memory signals made of the update; of `PlasticityModulated` ‖d‖ / ‖b + d‖
+    - `update_to_weight`: η ‖u‖ / ‖θ‖, without weight decay
+    - `alpha_sample`: NumPy array of α in the last step
+
+    Args:
+        optimizer: A `NeuroPlastic` or `PlasticityModulated`, or a `LossScaleOptimizer`
+            or `MultiOptimizer` around some.
+        reset: Boolean. Whether to begin anew. Defaults to True.
+
+    Returns:
+        A dict of dicts of floats, by the `path` of each variable that was stepped.
+
+    Raises:
+        ValueError: The optimizer has no plasticity, or collects no statistics.
+
+    Example:
+
+    >>> import keras
+    >>> from keras_neuroplastic import NeuroPlastic, plasticity_statistics
+    >>> optimizer = NeuroPlastic()
+    >>> optimizer.collect_statistics()
+    >>> weights = keras.Variable([1.0, 2.0], name="weights")
+    >>> optimizer.apply([keras.ops.convert_to_tensor([0.1, 0.3])], [weights])
+    >>> statistics = plasticity_statistics(optimizer)["weights"]
+    """
+    found = optimizers_within(optimizer)
+    if not found:
+        raise ValueError(
+            "`optimizer` must be a NeuroPlastic or PlasticityModulated, or be around "
+            f"one. Received: optimizer={optimizer!r}"
+        )
+    told = {}
+    for each in found:
+        if not each._collects:
+            raise ValueError(
+                "`optimizer` must collect statistics: call its `collect_statistics()` "
+                "before the steps, or train with a PlasticityMonitor. Received: "
+                f"optimizer={each!r}"
+            )
+        slots = zip(each._stepped or [], each._totals, each._samples, strict=True)
+        for variable, totals, sample in slots:
+            values = (keras.ops.convert_to_numpy(v) for v in (totals, sample))
+            summary = statistics.summary(*values)
+            if summary is not None:
+                size = math.prod(variable.shape)
+                told[_validation.path(variable)] = {"size": size, **summary}
+            if reset:
+                totals.assign(keras.ops.zeros(totals.shape, totals.dtype))
+    return told

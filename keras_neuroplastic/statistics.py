@@ -1,0 +1,147 @@
+"""What plasticity did to a variable, as pure functions: collected step by step.
+
+Of a variable there are two arrays: `totals` of all steps since they were last read, and
+the `sample` of α in the last step. What α is like is told from a sample of a large
+variable, at most `SAMPLE` elements; all of it would be made anew for each sum.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from keras import ops
+
+SAMPLE = 4096
+# Added up over the steps, in this order, and then the extremes.
+SUMS = (
+    "steps",
+    "alpha_shift",  # of 1, from which a small spread is not rounded away
+    "alpha_shift_square",
+    "share_at_min",
+    "share_at_max",
+    "share_negative",
+    "gradient_norm",
+    "raw_update_norm",
+    "update_norm",
+    "share_clipped",
+    "gain",
+    "plastic_ratio",
+    "update_to_weight",
+)
+TOTALS = (*SUMS, "alpha_min", "alpha_max")
+SLOTS = "totals", "sample"
+# A coefficient is at a bound where it is so near, as a share of its range.
+NEAR = 0.05
+
+
+def strides(shape):
+    """One for each axis, of the elements to look at: every axis as even as may be."""
+    steps = [1] * len(shape)
+    counts = list(shape)
+    while math.prod(counts) > SAMPLE:
+        axis = counts.index(max(counts))
+        steps[axis] += 1
+        counts[axis] = -(-shape[axis] // steps[axis])
+    return steps
+
+
+def shapes(shape):
+    """The shapes of both arrays of a variable of `shape`, by name."""
+    counts = (-(-n // s) for n, s in zip(shape, strides(shape), strict=True))
+    return dict(zip(SLOTS, ((len(TOTALS),), (math.prod(counts),)), strict=True))
+
+
+def sample(x, axis=None):
+    """The elements of x to look at, in a row; with `axis`, the rows as they are."""
+    if axis is not None:
+        return x
+    return ops.reshape(x[tuple(slice(None, None, s) for s in strides(x.shape))], (-1,))
+
+
+def bounds(min_alpha, max_alpha):
+    """Up to which α is at its minimum, and from where on at its maximum."""
+    margin = NEAR * (max_alpha - min_alpha)
+    return min_alpha + margin, max_alpha - margin
+
+
+def ratio(x, y):
+    """x / y, and 0 where y is."""
+    return ops.where(y > 0, x / ops.where(y > 0, y, 1.0), 0.0)
+
+
+class Seen(NamedTuple):
+    """Samples of one variable, or of the rows of a matrix."""
+
+    alpha: Any
+    plastic: Any  # the part of the update that the other signals made
+    update: Any  # before it was stabilised, in the same units
+
+
+def collect(old, p, seen, stable, unit, gradient_norm, rate):
+    """The totals and the sample after a step.
+
+    Args:
+        old: Both before it, by name.
+        p: The hyperparameters.
+        seen: `Seen`.
+        stable: What `rules.stabilize` made of the update in units of `unit`.
+        gradient_norm: ‖g‖.
+        rate: η / ‖θ‖.
+    """
+    alpha, size = seen.alpha, seen.alpha.shape[-1]
+    if not size:
+        return {name: old[name] for name in SLOTS}
+
+    def mean(x):
+        return ops.sum(ops.cast(x, alpha.dtype), -1, keepdims=True) / size
+
+    low, high = bounds(p.min_alpha, p.max_alpha)
+    square, whole = (mean(ops.square(x)) for x in seen[1:])
+    norm = stable.length * stable.factor
+    values = {
+        "steps": 1.0,
+        "alpha_shift": mean(alpha - 1),
+        "alpha_shift_square": mean(ops.square(alpha - 1)),
+        "share_at_min": mean(alpha <= low),
+        "share_at_max": mean(alpha >= high),
+        "share_negative": mean(alpha < 0),
+        "gradient_norm": gradient_norm,
+        "raw_update_norm": stable.length * unit,
+        "update_norm": norm,
+        "share_clipped": stable.clipped,
+        "gain": stable.gain,
+        "plastic_ratio": ops.sqrt(ratio(square, whole)),
+        "update_to_weight": norm * rate,
+    }
+    one = ops.ones_like(square)
+    step = [one * ops.cast(values[name], alpha.dtype) for name in SUMS]
+    totals, count = old["totals"], len(SUMS)
+    sums = totals[..., :count] + ops.concatenate(step, -1)
+    least, most = (f(alpha, -1, keepdims=True) for f in (ops.min, ops.max))
+    least_, most_ = totals[..., count : count + 1], totals[..., count + 1 :]
+    first = totals[..., :1] == 0
+    least = ops.where(first | (least < least_), least, least_)
+    most = ops.where(first | (most > most_), most, most_)
+    return {"totals": ops.concatenate([sums, least, most], -1), "sample": alpha}
+
+
+def summary(totals, sample):
+    """The statistics of a variable as a dict of floats, from NumPy arrays of both.
+
+    Means over the steps, and the sample of α. None where no step has been made.
+    """
+    found = dict(zip(TOTALS, map(float, totals), strict=True))
+    steps = found.pop("steps")
+    if not steps:
+        return None
+    mean = {name: found[name] / steps for name in SUMS[1:]}
+    shift, square = mean.pop("alpha_shift"), mean.pop("alpha_shift_square")
+    return {
+        "steps": int(steps),
+        "alpha_mean": 1 + shift,
+        "alpha_std": math.sqrt(max(square - shift**2, 0.0)),
+        "alpha_min": found["alpha_min"],
+        "alpha_max": found["alpha_max"],
+        **mean,
+        "alpha_sample": np.array(sample, "float64"),
+    }

@@ -1,0 +1,242 @@
+"""What a step tells of itself agrees with a NumPy twin, and costs nothing where off."""
+
+import pickle
+from functools import cache
+from itertools import islice
+
+import keras
+import numpy as np
+import pytest
+from lineup import stepper
+from reference import Reference
+from reference_modulated import BoundedReference, ModulatedReference, variant
+from reference_statistics import WRONG, Watched
+from test_twin import gradients
+from toy import assert_close, assert_identical, fit, make_model, weights
+
+from keras_neuroplastic import (
+    BoundedResidual,
+    NeuroPlastic,
+    PlasticityModulated,
+    plasticity_statistics,
+)
+
+SHAPES = [(100, 70), (3,), (2, 3, 3, 300), ()]
+if keras.backend.backend() == "torch":
+    SHAPES += [
+        (3,)
+    ] * 16  # enough of one shape for a matrix, and blocks of one variable
+    SHAPES += [(2, 2**18 + 1)]
+STEPS = 4
+LIMIT = 2.5  # some updates are longer, some half as long
+
+
+class DescentReference(Reference):
+    """SGD, with a rate that float32 holds exactly, as Keras holds it."""
+
+    def step(self, g):
+        self.theta = self.theta - self.scheduled(self.learning_rate) * g
+        return self.theta
+
+
+def modulated(options, **twin_options):
+    """A modulated optimizer, and what makes its twin."""
+    twin = variant(
+        ModulatedReference,
+        inner=DescentReference,
+        **{k: options[k] for k in ("strength", "max_ratio", "target") if k in options},
+    )
+    return (
+        lambda: PlasticityModulated(keras.optimizers.SGD(0.125), **options),
+        lambda x: twin(x, learning_rate=0.125, **twin_options),
+    )
+
+
+CASES = {
+    "default": (NeuroPlastic, Reference),
+    "extrapolated, often clipped": (
+        lambda: NeuroPlastic(
+            plasticity_scale=keras.optimizers.schedules.PolynomialDecay(3.0, 4, 2.0),
+            max_update_norm=LIMIT,
+        ),
+        lambda x: Reference(
+            x,
+            plasticity_scale=lambda step: 3 - step / 4,
+            max_update_norm=LIMIT,
+        ),
+    ),
+    "one alpha": (
+        lambda: NeuroPlastic(per_parameter=False, weight_decay=0.1),
+        lambda x: Reference(x, per_parameter=False, weight_decay=0.1),
+    ),
+    "gradient only": (
+        NeuroPlastic.gradient_only,
+        lambda x: Reference(x, weights=(0, 1, 0)),
+    ),
+    "not stabilised": (
+        lambda: NeuroPlastic(max_update_norm=None, adaptation_rate=0.0),
+        lambda x: Reference(x, max_update_norm=None, adaptation_rate=0.0),
+    ),
+    "residual": (lambda: NeuroPlastic(residual=BoundedResidual()), BoundedReference),
+    "modulated": modulated({}),
+    "modulated, limited": modulated({"strength": 0.5, "max_ratio": 0.25}),
+    "modulated, stabilised": modulated(
+        {"max_update_norm": 0.5, "adaptation_rate": 0.01},
+        max_update_norm=0.5,
+        adaptation_rate=0.01,
+    ),
+}
+
+
+@cache
+def collected(case, dtype):
+    """The statistics of an optimizer after some steps, in the order of SHAPES."""
+    initial = initial_values()
+    variables = [keras.Variable(x, dtype=dtype) for x in initial]
+    optimizer = CASES[case][0]()
+    optimizer.collect_statistics()
+    step = stepper(optimizer, variables, dtype)
+    for grads in islice(gradients(SHAPES, 0), STEPS):
+        step(grads)
+    got = plasticity_statistics(optimizer)
+    assert list(got) == [v.path for v in variables]
+    return list(got.values())
+
+
+def initial_values():
+    rng = np.random.default_rng(0)
+    return [rng.normal(size=shape) for shape in SHAPES]
+
+
+def deviations(case, dtype, wrong=None):
+    """For each statistic its largest error, in units of the largest true value."""
+    got = collected(case, dtype)
+    twins = [Watched(CASES[case][1](x), wrong) for x in initial_values()]
+    for grads in islice(gradients(SHAPES, 0), STEPS):
+        for twin, g in zip(twins, grads, strict=True):
+            twin.step(g)
+    want = [twin.summary() for twin in twins]
+    errors = {}
+    for name in WRONG:
+        g, w = (np.concatenate([np.ravel(x[name]) for x in xs]) for xs in (got, want))
+        errors[name] = np.max(np.abs(g - w)) / max(np.max(np.abs(w)), 1e-300)
+    return errors
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_statistic_of_many_steps(case, float64):
+    errors = deviations(case, "float64")
+    assert max(errors.values()) < 1e-11, errors
+
+
+@pytest.mark.parametrize("case", ["default", "extrapolated, often clipped"])
+def test_in_float32(case):
+    errors = deviations(case, "float32")
+    # An element that float32 puts on the other side of a bound is one of thousands.
+    shares = {errors.pop(name) for name in WRONG if name.startswith("share_at")}
+    assert max(shares) < 1e-2
+    assert max(errors.values()) < 2e-5, errors
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_likely_mistake_is_noticed(wrong, float64):
+    errors = deviations("extrapolated, often clipped", "float64", wrong)
+    assert errors[wrong] > 1e-4
+
+
+def test_a_skipped_step_does_not_count():
+    variables = [keras.Variable(np.ones(3))]
+    optimizer = NeuroPlastic(skip_nonfinite=True)
+    optimizer.collect_statistics()
+    step = stepper(optimizer, variables)
+    step([np.array([0.1, -0.2, 0.3])])
+    before = plasticity_statistics(optimizer, reset=False)
+    step([np.array([0.1, np.nan, 0.3])])
+    after = plasticity_statistics(optimizer)
+    assert_identical(
+        *(next(list(d.values()) for d in x.values()) for x in (after, before))
+    )
+
+
+def test_an_empty_variable_is_left_out():
+    variables = [keras.Variable(np.ones((0, 3))), keras.Variable(np.ones(2))]
+    optimizer = NeuroPlastic()
+    optimizer.collect_statistics()
+    stepper(optimizer, variables)([np.ones((0, 3)), np.ones(2)])
+    assert list(plasticity_statistics(optimizer)) == [variables[1].path]
+
+
+def test_reading_begins_anew():
+    variables = [keras.Variable(np.ones(3))]
+    optimizer = NeuroPlastic()
+    optimizer.collect_statistics()
+    step = stepper(optimizer, variables)
+    step([np.array([1.0, 2.0, 3.0])])
+    for _ in range(2):
+        [kept] = plasticity_statistics(optimizer, reset=False).values()
+        assert kept["steps"] == 1
+    plasticity_statistics(optimizer)
+    assert plasticity_statistics(optimizer) == {}
+    step([np.array([1.0, 1.0, 1.0])])
+    [new] = plasticity_statistics(optimizer).values()
+    assert new["steps"] == 1
+    assert new["gradient_norm"] == pytest.approx(3**0.5, rel=1e-6)
+
+
+def test_a_step_that_is_watched_is_the_same_step():
+    """To a few roundings: XLA may fuse in another way."""
+    for make in (NeuroPlastic, lambda: PlasticityModulated("adam")):
+        plain, watched = make_model(make()), make_model(make())
+        watched.optimizer.collect_statistics()
+        fit(plain, 2), fit(watched, 2)
+        assert_close(weights(watched), weights(plain), 1e-6)
+
+
+def test_who_collects_nothing_says_how():
+    optimizer = NeuroPlastic()
+    optimizer.build([keras.Variable(np.ones(3))])
+    with pytest.raises(ValueError, match="`optimizer` must collect statistics: call"):
+        plasticity_statistics(optimizer)
+    with pytest.raises(ValueError, match="`optimizer` must be a NeuroPlastic or"):
+        plasticity_statistics(keras.optimizers.Adam())
+
+
+@pytest.mark.parametrize("saved", [True, False])
+@pytest.mark.parametrize("make", [NeuroPlastic, lambda: PlasticityModulated("adam")])
+def test_a_file_is_the_same_with_and_without(make, saved, tmp_path):
+    """Saved with statistics and loaded without, or the other way round."""
+    model = make_model(make())
+    if saved:
+        model.optimizer.collect_statistics()
+    fit(model)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert not loaded.optimizer.collects_statistics
+    if not saved:
+        loaded.optimizer.collect_statistics()
+    fit(model), fit(loaded)
+    assert_close(weights(loaded), weights(model), 1e-6)
+    slots = [v.numpy() for v in loaded.optimizer.variables if v.ndim == 2]
+    assert len(slots) == 2 * 3
+    assert all(np.any(slot) for slot in slots)
+
+
+def test_weights_files_fit_both(tmp_path):
+    model = fit(make_model(NeuroPlastic()))
+    model.save_weights(tmp_path / "plain.weights.h5")
+    watched = make_model(NeuroPlastic())
+    watched.optimizer.collect_statistics()
+    watched.optimizer.build(watched.trainable_variables)
+    watched.load_weights(tmp_path / "plain.weights.h5")
+    fit(model), fit(watched)
+    assert_close(weights(watched), weights(model), 1e-6)
+
+
+def test_a_copy_collects_nothing():
+    model = make_model(NeuroPlastic())
+    model.optimizer.collect_statistics()
+    fit(model)
+    copied = pickle.loads(pickle.dumps(model.optimizer))
+    copied.build([keras.Variable(v) for v in model.trainable_variables])
+    assert not copied.collects_statistics
+    assert len(copied.variables) == 2 + 3 * 4
