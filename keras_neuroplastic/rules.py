@@ -15,7 +15,7 @@ from keras import ops
 from keras.backend import standardize_dtype
 
 from keras_neuroplastic import _sums
-from keras_neuroplastic._sums import stored
+from keras_neuroplastic._sums import clip, stored
 
 # Sums are held below this: the largest power of two whose reciprocal is a normal
 # number, for XLA divides by multiplying with the reciprocal and flushes subnormals.
@@ -77,12 +77,6 @@ def in_step_dtype(dtype, *values):
     dtype = step_dtype(dtype)
     plain = float, type(None)
     return [x if isinstance(x, plain) else ops.cast(x, dtype) for x in values]
-
-
-def clip(x, low, high):
-    """x within limits that have its dtype: Keras would round them to its default."""
-    low, high = (ops.convert_to_tensor(limit, x.dtype) for limit in (low, high))
-    return ops.clip(x, low, high)
 
 
 def saturate(x):

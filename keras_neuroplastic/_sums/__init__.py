@@ -7,6 +7,7 @@ compiler has to be told of. The mathematics is none the wiser.
 from keras.backend import backend
 
 from keras_neuroplastic._sums.plain import (
+    clip,
     of_magnitudes,
     of_signals,
     root,
@@ -21,6 +22,6 @@ match backend():
     case "tensorflow":
         from keras_neuroplastic._sums.tensorflow import of_magnitudes, of_signals
     case "torch":
-        from keras_neuroplastic._sums.torch import stored
+        from keras_neuroplastic._sums.torch import clip, stored
 
-__all__ = ["of_magnitudes", "of_signals", "root", "size", "stored", "total"]
+__all__ = ["clip", "of_magnitudes", "of_signals", "root", "size", "stored", "total"]

@@ -1,10 +1,18 @@
-"""What `torch.compile` is to keep in memory, on a CPU.
+"""Limits that PyTorch takes as numbers, and what its compiler is to keep in memory.
 
 Inductor computes a value anew in each loop that reads it, unless it has to be in
 memory.
 """
 
 import torch
+
+
+def clip(x, low, high):
+    """x within limits, which enter the operation in its dtype.
+
+    As tensors they would first be copied to a GPU, which waits for all before.
+    """
+    return torch.clamp(x, low, high)
 
 
 def stored(x):
