@@ -49,6 +49,12 @@ class Plasticity:
         return self.max_update_norm is not None or bool(self.adaptation_rate)
 
     @property
+    def signal_weights(self):
+        """The weight of |g|, then those of the signals that have any."""
+        others = [w for w in (self.activity_weight, self.memory_weight) if w]
+        return [self.gradient_weight, *others]
+
+    @property
     def slot_names(self):
         """The traces of the signals that have weight."""
         names = ["activity"] if self.activity_weight else []
@@ -157,9 +163,7 @@ def plasticity(signals, p, scale):
 
     It is not clipped again: κ > 1 extrapolates beyond the range on purpose.
     """
-    others = [w for w in (p.activity_weight, p.memory_weight) if w]
-    weights = p.gradient_weight, *others
-    parts = zip(followed(signals, p), weights, signals.gains, strict=True)
+    parts = zip(followed(signals, p), p.signal_weights, signals.gains, strict=True)
     first, *others = [x * (w * gain) for x, w, gain in parts]
     alpha_full = clip(sum(others, first), p.min_alpha, p.max_alpha)
     if isinstance(scale, float) and scale == 1.0:
@@ -193,16 +197,20 @@ def stabilize(u, unit, p, axis=None):
     written once.
     """
     u = stored(u)
-    length = norm(u, axis)
+    return u * stored(stabilizing(norm(u, axis), unit, _sums.size(u, axis), p))
+
+
+def stabilizing(length, unit, size, p):
+    """The factor that stabilises an update of such a length in units of `unit`."""
     factor = unit
     if p.max_update_norm is not None:
         clipped = p.max_update_norm / (length + p.epsilon / unit)
         factor = ops.where(length * unit > p.max_update_norm, clipped, unit)
     if p.adaptation_rate:
-        mean_square = ops.square(length * factor) / _sums.size(u, axis)
+        mean_square = ops.square(length * factor) / size
         r = _sums.root(mean_square + p.epsilon)
         factor = factor * clip(1 + p.adaptation_rate * (p.target_rms - r), 0.5, 1.5)
-    return u * stored(factor)
+    return factor
 
 
 # 5. Update

@@ -72,9 +72,18 @@ def deviation(got, want):
     return worst
 
 
-@pytest.fixture(params=["in blocks", "alone", "as rows"])
+@pytest.fixture(params=["by a CPU", "together"])
+def lists(request, monkeypatch):
+    """Whether variables are stepped as those of a GPU are."""
+    devices = {"cpu"} if request.param == "together" else {}
+    monkeypatch.setattr(torch_steps, "WITH_LISTS", devices)
+
+
+@pytest.fixture(params=["in blocks", "alone", "as rows", "together"])
 def way(request, monkeypatch):
     """Which way variables are stepped."""
+    if request.param == "together":
+        monkeypatch.setattr(torch_steps, "WITH_LISTS", {"cpu"})
     monkeypatch.setattr(torch_cpu, "BLOCK", 6 if request.param == "in blocks" else 99)
     monkeypatch.setattr(
         torch_steps, "FEWEST_ROWS", 1 if request.param == "as rows" else 99
@@ -116,7 +125,7 @@ def test_float32_of_any_magnitude(largest, way):
 
 
 @pytest.mark.parametrize("activity_decay", [0.0, 0.95])
-def test_float32_sums_that_overflow(activity_decay):
+def test_float32_sums_that_overflow(activity_decay, lists):
     initial, gradients = numbers("float32", largest=2e37)
     gradients += numbers("float32")[1]
     got, want = (
@@ -126,7 +135,7 @@ def test_float32_sums_that_overflow(activity_decay):
     assert deviation(got, want) < 1e-6
 
 
-def test_a_gradient_is_broadcast_or_refused():
+def test_a_gradient_is_broadcast_or_refused(lists):
     variable = keras.Variable(np.ones((3, 2), "float32"))
     optimizer = NeuroPlastic()
     optimizer.apply([torch.ones(1)], [variable])
@@ -154,7 +163,9 @@ def test_16_bits(dtype, way):
 
 @pytest.mark.parametrize("size", [5, 300])
 @pytest.mark.parametrize("order", ["both", "gradient"])
-def test_variables_and_gradients_in_other_memory_orders(order, size, monkeypatch):
+def test_variables_and_gradients_in_other_memory_orders(
+    order, size, lists, monkeypatch
+):
     monkeypatch.setattr(torch_cpu, "BLOCK", 256)
 
     def transposed(seed):
@@ -192,7 +203,7 @@ def test_what_is_not_finite_stays_with_its_variable(
     np.testing.assert_array_equal(beside_it, alone)
 
 
-def test_gradients_and_stateless_values_are_left_alone():
+def test_gradients_and_stateless_values_are_left_alone(lists):
     variable = keras.Variable(np.ones(3, "float32"))
     gradient = torch.tensor([1.0, -2.0, 3.0])
     optimizer = NeuroPlastic()
@@ -209,7 +220,7 @@ def test_gradients_and_stateless_values_are_left_alone():
     torch.testing.assert_close(variable.value, stateless[0])
 
 
-def test_a_rule_of_a_subclass_is_followed():
+def test_a_rule_of_a_subclass_is_followed(lists):
     class Still(NeuroPlastic):
         def update_step(self, gradient, variable, learning_rate):
             pass

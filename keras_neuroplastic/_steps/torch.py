@@ -1,9 +1,10 @@
 """The step of the PyTorch backend, which runs one operation at a time.
 
-There are three ways. A variable on the CPU is stepped in place (`torch_cpu.py`); many
-small variables of one shape follow the rules as the rows of one matrix; and the rest
-follow them one by one, among them all that `torch.compile` sees, for it fuses them
-(`torch_compiled.py`). `tests/test_torch.py` holds the ways together, step by step.
+There are four ways. A variable on the CPU is stepped in place (`torch_cpu.py`), all
+variables on a GPU are together (`torch_cuda.py`); elsewhere many small variables of one
+shape follow the rules as the rows of one matrix; and the rest follow them one by one,
+among them all that `torch.compile` sees, for it fuses them (`torch_compiled.py`).
+`tests/test_torch.py` holds the ways together, step by step.
 """
 
 from collections import defaultdict
@@ -12,7 +13,12 @@ from functools import partial
 import torch
 
 from keras_neuroplastic import modulation, rules
-from keras_neuroplastic._steps import torch_compiled, torch_cpu, torch_modulated
+from keras_neuroplastic._steps import (
+    torch_compiled,
+    torch_cpu,
+    torch_cuda,
+    torch_modulated,
+)
 
 try:
     from keras.src.backend.common.stateless_scope import in_stateless_scope
@@ -27,6 +33,8 @@ except ImportError:  # no public name tells: never write in place then
 FEWEST_ROWS = 16
 SMALL = 2**10
 MATRIX = 2**17  # elements that still fit the cache
+# Where PyTorch has kernels for lists of tensors; elsewhere they are loops.
+WITH_LISTS = {"cuda"}
 
 
 def choose(optimizer, otherwise):
@@ -34,6 +42,12 @@ def choose(optimizer, otherwise):
     if torch.compiler.is_compiling():
         return partial(torch_compiled.in_a_chain, optimizer)
     return otherwise if in_stateless_scope() else partial(step, optimizer)
+
+
+def together(optimizer):
+    """What steps all variables of a GPU, or None where the rules do."""
+    p = optimizer._plasticity
+    return torch_cuda.step if optimizer.rule is rules.step and not p.residual else None
 
 
 def in_place(optimizer):
@@ -64,16 +78,24 @@ def keep_values(optimizer, variables):
 @torch.no_grad()
 def step(optimizer, gradients, variables, learning_rate, *others):
     """Moves Keras variables and their slots as `optimizer.update_step` would."""
-    groups = defaultdict(list)
+    groups, lists = defaultdict(list), defaultdict(list)
+    with_lists = together(optimizer)
     for arrays in zip(gradients, variables, *others, strict=True):
-        variable = arrays[1]
+        gradient, variable, *_ = arrays
         index = optimizer._get_variable_index(variable)
         theta, key = variable._value, index
+        if with_lists and theta.device.type in WITH_LISTS:
+            if theta.numel():
+                key = theta.device, rules.step_dtype(theta.dtype)
+                lists[key].append((index, theta, gradient))
+            continue
         if theta.numel() <= SMALL:
             constants = id(optimizer._constants(index))
             key = theta.shape, theta.dtype, theta.device, constants
         groups[key].append((index, theta, *arrays))
 
+    for group in lists.values():
+        with_lists(optimizer, group, learning_rate)
     cpu_step = None  # only for the CPU: it reads numbers, for which a GPU would wait
     make = in_place(optimizer)
     for group in groups.values():

@@ -1,0 +1,197 @@
+"""The rules once more, for all variables of a GPU together.
+
+A GPU is done with most variables before Python has launched the next operation, and a
+number that is copied to it waits for all before. So each operation here is of all
+variables, mostly one of PyTorch's `_foreach` operations on lists of tensors; the few
+numbers of a variable are elements of vectors on the device, which `rules.py` takes for
+variables; and Python reads none of them. Scratch memory is three copies of the
+variables, and of gradients in 16 bits or in another memory order one more.
+"""
+
+import math
+
+import keras
+import torch
+from keras import ops
+
+from keras_neuroplastic import rules
+from keras_neuroplastic._steps.torch_kernels import LARGEST
+
+# The largest numbers below 1, and as many steps of Adam as make their powers vanish.
+BELOW_ONE = {torch.float32: 1 - 2.0**-24, torch.float64: 1 - 2.0**-53}
+FOREVER = math.inf
+# Bits of the exponent that u leaves free for κ.
+SPARE = 6
+
+
+def step(optimizer, members, learning_rate):
+    """Moves variables of one device and one dtype of the step, and their slots.
+
+    Of each, `members` has the index, the tensor and the gradient.
+    """
+    indices, thetas, gradients = zip(*members, strict=True)
+    p, device = optimizer._plasticity, thetas[0].device
+    dtype = getattr(torch, rules.step_dtype(thetas[0].dtype))
+    slots = [optimizer._slots(index) for index in indices]
+    moving = [thetas, *([s[name]._value for s in slots] for name in p.slot_names)]
+    decays = [optimizer._constants(index)["weight_decay"] for index in indices]
+    scale = optimizer._scheduled()["scale"]
+
+    copies = [dense(tensors, dtype) for tensors in moving]
+    traces = dict(zip(p.slot_names, copies[1:], strict=True))
+    g = dense(gradients, dtype)
+    with keras.device(str(device)):  # or `ops` would move numbers to another GPU
+        eta = ops.cast(learning_rate, rules.step_dtype(dtype))
+        if not isinstance(scale, float):
+            scale = ops.cast(scale, rules.step_dtype(dtype))
+        if p.skip_nonfinite:
+            step_finite(p, copies[0], traces, g, eta, scale, decays)
+        else:
+            move(p, copies[0], traces, g, eta, scale, decays)
+    for tensors, moved in zip(moving, copies, strict=True):
+        put_back(tensors, moved)
+
+
+def step_finite(p, theta, traces, g, eta, scale, decays):
+    """`move`, and back again where a gradient is not finite."""
+    largest = torch.stack(torch._foreach_norm(g, math.inf))
+    finite = torch.isfinite(largest).to(largest.dtype)
+    lists = [theta, *traces.values()]
+    before = [copied(tensors)[1] for tensors in lists]
+    flat, g = copied(g)
+    flat.nan_to_num_(0.0, 0.0, 0.0)  # for a NaN would survive a product with 0
+    move(p, theta, traces, g, eta, scale, decays)
+    for tensors, old in zip(lists, before, strict=True):
+        _, chosen = scaled(finite, tensors)
+        torch._foreach_addcmul_(chosen, (1 - finite).unbind(), old)
+        torch._foreach_copy_(tensors, chosen)
+
+
+def move(p, theta, traces, g, eta, scale, decays):
+    """Moves `theta` and `traces`, lists in contiguous memory."""
+    sizes = torch.zeros(len(g), dtype=eta.dtype, device=eta.device)
+    torch._foreach_add_(sizes.unbind(), [float(x.numel()) for x in g])
+    found = signals(traces, g, sizes, p)
+    # α in units in which α g is finite whatever g, and those of u.
+    unit = 2.0 ** -(SPARE + max(math.frexp(p.max_alpha)[1], 0))
+    h, whole = g, torch.full_like(sizes, 1 / unit, dtype=torch.float64)
+    if eta.dtype == torch.float64 and p.stabilizes:  # no wider type sums its squares
+        _, h = scaled(found.gains[0], g)
+        whole = (found.means[0] + p.epsilon) / unit
+    if p.per_parameter:
+        _, u = plasticity(found, p, scale, unit)
+        torch._foreach_mul_(u, h)
+    else:
+        _, u = scaled(rules.plasticity(found, p, scale), h, unit)
+    factor = whole
+    if p.stabilizes:
+        lengths = torch.stack(torch._foreach_norm(u, 2, dtype=torch.float64))
+        factor = rules.stabilizing(lengths, whole, sizes, p)
+    decayed = [x for x, decay in zip(theta, decays, strict=True) if decay]
+    if decayed:
+        etas = [eta] * len(decayed)
+        torch._foreach_addcmul_(decayed, etas, decayed, value=-max(decays))
+    factor = (eta * factor).to(eta.dtype)
+    torch._foreach_addcmul_(theta, factor.unbind(), u, value=-1.0)
+
+
+def signals(traces, g, sizes, p):
+    """Moves the traces; the signals, as in `rules.py`, of all variables."""
+    magnitude = torch._foreach_abs(g)
+    values = [magnitude]
+    if "activity" in traces:
+        torch._foreach_lerp_(traces["activity"], magnitude, 1 - p.activity_decay)
+        values.append(traces["activity"])
+    if "momentum" in traces:
+        torch._foreach_lerp_(traces["momentum"], g, 1 - p.beta_1)
+        values.append(memory(magnitude, traces["momentum"], traces["variance"], p))
+    sums = torch._foreach_norm([x for value in values for x in value], 1)
+    means = rules.saturate(torch.stack(sums).view(len(values), len(g)) / sizes)
+    return rules.Signals(values, means, (1 / (means + p.epsilon)).unbind())
+
+
+def memory(magnitude, m, v, p):
+    """Moves v; |m| / (√v + ε), by the kernel of AdamW.
+
+    It finds |m| moved already and leaves it there but for a rounding of |g|, whose
+    squares it knows to be finite. It reads |g| from where it writes: with this decay
+    all is taken away that was there.
+    """
+    dtype, device = m[0].dtype, m[0].device
+    ratio = torch._foreach_clamp_max(magnitude, LARGEST[dtype] ** 0.5)
+    torch._fused_adamw_(
+        ratio,
+        ratio,
+        torch._foreach_abs(m),
+        v,
+        [],
+        [torch.full((), FOREVER, device=device)] * len(m),
+        lr=-1.0,
+        weight_decay=-1.0,
+        beta1=BELOW_ONE[dtype],
+        beta2=min(p.beta_2, BELOW_ONE[dtype]),
+        eps=p.epsilon,
+        amsgrad=False,
+        maximize=False,
+    )
+    return ratio
+
+
+def plasticity(found, p, scale, unit):
+    """α of all elements, times `unit`: in one piece of memory, and its parts."""
+    limits = p.min_alpha * unit, p.max_alpha * unit
+    flat, alpha = memory_like(found.values[0], torch.zeros)
+    for x, weight, gain in zip(
+        found.values, p.signal_weights, found.gains, strict=True
+    ):
+        torch._foreach_addcmul_(alpha, (weight * gain).unbind(), x, value=unit)
+    flat.clamp_(*limits)
+    if not (isinstance(scale, float) and scale == 1.0):
+        first, _ = scaled(found.gains[0], found.values[0], unit)
+        torch.lerp(first.clamp_(*limits), flat, scale, out=flat)
+    return flat, alpha
+
+
+# Lists of tensors
+
+
+def memory_like(tensors, make=torch.empty):
+    """One piece of memory, and parts of it in the shapes of the tensors."""
+    size = sum(x.numel() for x in tensors)
+    flat = make(size, dtype=tensors[0].dtype, device=tensors[0].device)
+    return flat, torch._utils._unflatten_dense_tensors(flat, tensors)
+
+
+def copied(tensors):
+    flat, copies = memory_like(tensors)
+    torch._foreach_copy_(copies, tensors)
+    return flat, copies
+
+
+def scaled(numbers, tensors, unit=1.0):
+    """Each tensor times its number, times `unit`.
+
+    PyTorch has one kernel for products with a list of numbers where something is
+    added to them; a product alone would be one kernel a variable.
+    """
+    flat, products = memory_like(tensors, torch.zeros)
+    torch._foreach_addcmul_(products, numbers.unbind(), tensors, value=unit)
+    return flat, products
+
+
+def dense(tensors, dtype):
+    """The tensors, or where they have another dtype or memory order, copies."""
+    others = [x for x in tensors if x.dtype != dtype or not x.is_contiguous()]
+    if not others:
+        return list(tensors)
+    copies = [torch.empty(x.shape, dtype=dtype, device=x.device) for x in others]
+    torch._foreach_copy_(copies, others)
+    copies = dict(zip(map(id, others), copies, strict=True))
+    return [copies.get(id(x), x) for x in tensors]
+
+
+def put_back(tensors, moved):
+    """Writes to the tensors what became of their copies."""
+    pairs = [(x, y) for x, y in zip(tensors, moved, strict=True) if x is not y]
+    if pairs:
+        torch._foreach_copy_(*zip(*pairs, strict=True))
