@@ -15,7 +15,7 @@ from keras import ops
 from keras.backend import standardize_dtype
 
 from keras_neuroplastic import _sums
-from keras_neuroplastic._sums import clip, stored
+from keras_neuroplastic._sums import clip, stored, where
 
 # Sums are held below this: the largest power of two whose reciprocal is a normal
 # number, for XLA divides by multiplying with the reciprocal and flushes subnormals.
@@ -205,7 +205,7 @@ def stabilizing(length, unit, size, p):
     factor = unit
     if p.max_update_norm is not None:
         clipped = p.max_update_norm / (length + p.epsilon / unit)
-        factor = ops.where(length * unit > p.max_update_norm, clipped, unit)
+        factor = where(length * unit > p.max_update_norm, clipped, unit)
     if p.adaptation_rate:
         mean_square = ops.square(length * factor) / size
         r = _sums.root(mean_square + p.epsilon)
@@ -243,6 +243,6 @@ def step(
         new_theta = new_theta - eta * weight_decay * theta
     if p.skip_nonfinite:
         finite = ops.all(ops.isfinite(g), axis, keepdims=axis is not None)
-        new_theta = ops.where(finite, new_theta, theta)
-        new = {name: ops.where(finite, new[name], traces[name]) for name in new}
+        new_theta = where(finite, new_theta, theta)
+        new = {name: where(finite, new[name], traces[name]) for name in new}
     return new_theta, new

@@ -17,6 +17,7 @@ from keras_neuroplastic._steps import (
     torch_compiled,
     torch_cpu,
     torch_cuda,
+    torch_cuda_modulated,
     torch_modulated,
 )
 
@@ -45,9 +46,13 @@ def choose(optimizer, otherwise):
 
 
 def together(optimizer):
-    """What steps all variables of a GPU, or None where the rules do."""
+    """What updates all variables of a GPU, or None where the rules do."""
     p = optimizer._plasticity
-    return torch_cuda.step if optimizer.rule is rules.step and not p.residual else None
+    if optimizer.rule is rules.step and not p.residual:
+        return torch_cuda.update
+    if optimizer.rule is modulation.step and not p.stabilizes:
+        return torch_cuda_modulated.update
+    return None
 
 
 def in_place(optimizer):
@@ -79,15 +84,15 @@ def keep_values(optimizer, variables):
 def step(optimizer, gradients, variables, learning_rate, *others):
     """Moves Keras variables and their slots as `optimizer.update_step` would."""
     groups, lists = defaultdict(list), defaultdict(list)
-    with_lists = together(optimizer)
+    update = together(optimizer)
     for arrays in zip(gradients, variables, *others, strict=True):
-        gradient, variable, *_ = arrays
+        gradient, variable, *other = arrays
         index = optimizer._get_variable_index(variable)
         theta, key = variable._value, index
-        if with_lists and theta.device.type in WITH_LISTS:
+        if update and theta.device.type in WITH_LISTS:
             if theta.numel():
                 key = theta.device, rules.step_dtype(theta.dtype)
-                lists[key].append((index, theta, gradient))
+                lists[key].append((index, theta, gradient, *other))
             continue
         if theta.numel() <= SMALL:
             constants = id(optimizer._constants(index))
@@ -95,7 +100,7 @@ def step(optimizer, gradients, variables, learning_rate, *others):
         groups[key].append((index, theta, *arrays))
 
     for group in lists.values():
-        with_lists(optimizer, group, learning_rate)
+        torch_cuda.step(optimizer, group, learning_rate, update)
     cpu_step = None  # only for the CPU: it reads numbers, for which a GPU would wait
     make = in_place(optimizer)
     for group in groups.values():

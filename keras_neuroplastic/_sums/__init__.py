@@ -14,6 +14,7 @@ from keras_neuroplastic._sums.plain import (
     size,
     stored,
     total,
+    where,
 )
 
 match backend():
@@ -22,6 +23,15 @@ match backend():
     case "tensorflow":
         from keras_neuroplastic._sums.tensorflow import of_magnitudes, of_signals
     case "torch":
-        from keras_neuroplastic._sums.torch import clip, stored
+        from keras_neuroplastic._sums.torch import clip, stored, where
 
-__all__ = ["clip", "of_magnitudes", "of_signals", "root", "size", "stored", "total"]
+__all__ = [
+    "clip",
+    "of_magnitudes",
+    "of_signals",
+    "root",
+    "size",
+    "stored",
+    "total",
+    "where",
+]

@@ -42,6 +42,11 @@ def clip(x, low, high):
     return ops.clip(x, low, high)
 
 
+def where(condition, x, y):
+    """x where the condition holds, else y, which may be a number."""
+    return ops.where(condition, x, y)
+
+
 def root(x):
     """√x of a sum of squares."""
     return ops.sqrt(x)
