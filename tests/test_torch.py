@@ -101,6 +101,20 @@ def test_every_step(case, way, float64):
     assert deviation(got, want) < 1e-14
 
 
+@pytest.mark.parametrize("make", [NeuroPlastic, lambda: PlasticityModulated("adam")])
+def test_variables_of_one_shape_are_one_matrix(make, monkeypatch):
+    matrices, step_rows = [], torch_steps.step_rows
+
+    def watched(optimizer, group, learning_rate):
+        matrices.append(len(group))
+        step_rows(optimizer, group, learning_rate)
+
+    monkeypatch.setattr(torch_steps, "step_rows", watched)
+    variables = [keras.Variable(np.ones(3, "float32")) for _ in range(20)]
+    make().apply([torch.ones(3)] * 20, variables)
+    assert matrices == [20]
+
+
 @pytest.mark.parametrize("wrong", ["sum_signals", "form_update", "stabilize"])
 def test_a_wrong_part_is_noticed(wrong, monkeypatch, float64):
     right = getattr(torch_cpu.Step, wrong)
