@@ -75,15 +75,15 @@ def deviation(got, want):
 @pytest.fixture(params=["by a CPU", "together"])
 def lists(request, monkeypatch):
     """Whether variables are stepped as those of a GPU are."""
-    devices = {"cpu"} if request.param == "together" else {}
-    monkeypatch.setattr(torch_steps, "WITH_LISTS", devices)
+    if request.param == "together":
+        monkeypatch.setattr(torch_steps, "has_lists", lambda theta: True)
 
 
 @pytest.fixture(params=["in blocks", "alone", "as rows", "together"])
 def way(request, monkeypatch):
     """Which way variables are stepped."""
     if request.param == "together":
-        monkeypatch.setattr(torch_steps, "WITH_LISTS", {"cpu"})
+        monkeypatch.setattr(torch_steps, "has_lists", lambda theta: True)
     monkeypatch.setattr(torch_cpu, "BLOCK", 6 if request.param == "in blocks" else 99)
     monkeypatch.setattr(
         torch_steps, "FEWEST_ROWS", 1 if request.param == "as rows" else 99

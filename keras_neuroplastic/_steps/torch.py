@@ -34,8 +34,6 @@ except ImportError:  # no public name tells: never write in place then
 FEWEST_ROWS = 16
 SMALL = 2**10
 MATRIX = 2**17  # elements that still fit the cache
-# Where PyTorch has kernels for lists of tensors; elsewhere they are loops.
-WITH_LISTS = {"cuda"}
 
 
 def choose(optimizer, otherwise):
@@ -53,6 +51,11 @@ def together(optimizer):
     if optimizer.rule is modulation.step and not p.stabilizes:
         return torch_cuda_modulated.update
     return None
+
+
+def has_lists(theta):
+    """Whether PyTorch has kernels for lists of such tensors, and not loops."""
+    return theta.is_cuda
 
 
 def in_place(optimizer):
@@ -89,7 +92,7 @@ def step(optimizer, gradients, variables, learning_rate, *others):
         gradient, variable, *other = arrays
         index = optimizer._get_variable_index(variable)
         theta, key = variable._value, index
-        if update and theta.device.type in WITH_LISTS:
+        if update and has_lists(theta):
             if theta.numel():
                 key = theta.device, rules.step_dtype(theta.dtype)
                 lists[key].append((index, theta, gradient, *other))
