@@ -34,6 +34,7 @@ from benchmarks.parameter_sets import PARAMETER_SETS
 from keras_neuroplastic import rules
 from keras_neuroplastic._steps import torch as torch_steps
 from keras_neuroplastic._steps import torch_cuda, torch_cuda_modulated
+from keras_neuroplastic._sums import plain
 
 SHAPES = [(5, 7), (40,), (3,), (1,), (), (0, 4), (64, 65)]
 
@@ -221,6 +222,13 @@ def test_the_plain_rules_launch_more():
     assert counted.launches[13] > 2 * MOST["mlp"]
     assert counted.copies == COPIES  # their limits are numbers, too
     assert counted.bytes > 4 * 60 * sum(map(np.prod, shapes))
+
+
+@pytest.mark.parametrize(("name", "copies"), [("clip", 8), ("where", 1)])
+def test_numbers_made_tensors_would_be_copied(name, copies, monkeypatch):
+    monkeypatch.setattr(rules, name, getattr(plain, name))
+    name = "NeuroPlastic, plain rules" if copies == 8 else "NeuroPlastic"
+    assert gpu_count_torch.count(name, [(3,)] * 2).copies >= copies + COPIES
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ number that is copied to it waits for all before. So each operation here is of a
 variables, mostly one of PyTorch's `_foreach` operations on lists of tensors; the few
 numbers of a variable are elements of vectors on the device, which `rules.py` takes for
 variables; and Python reads none of them. Scratch memory is three copies of the
-variables, and of gradients in 16 bits or in another memory order one more.
+variables, one more where κ is not 1, and one of what is in 16 bits or in another
+memory order.
 """
 
 import math
