@@ -1,7 +1,8 @@
 """Sums over a variable, as the compiler of each backend makes them in few passes.
 
 `plain.py` says what each function is; the file of a backend replaces those that its
-compiler has to be told of. The mathematics is none the wiser.
+compiler has to be told of, and the limits and choices that take a number as it is. The
+mathematics is none the wiser.
 """
 
 from keras.backend import backend
