@@ -1,5 +1,7 @@
 """What an optimizer that updates variables by itself has of Keras, made to fit it."""
 
+from types import MappingProxyType
+
 import keras
 
 from keras_neuroplastic import _averages, _validation
@@ -27,7 +29,10 @@ class UpdatingOptimizer(PlasticityOptimizer):
         super().build(variables)
         # Decided here, where every backend still hands out variables with a path.
         self._decayed = self._decay_mask()
-        with_, without = {"weight_decay": self.weight_decay}, {"weight_decay": 0.0}
+        # Two objects, of which variables of one kind share one. Keras, which tracks
+        # what is set, would copy a dict for each variable.
+        with_ = MappingProxyType({"weight_decay": self.weight_decay})
+        without = MappingProxyType({"weight_decay": 0.0})
         self._each_constants = [with_ if d else without for d in self._decayed]
 
     def _constants(self, index):

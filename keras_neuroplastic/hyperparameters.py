@@ -31,6 +31,12 @@ class Plasticity:
         return self.max_update_norm is not None or bool(self.adaptation_rate)
 
     @property
+    def signal_weights(self):
+        """The weight of |g|, then those of the signals that have any."""
+        others = [w for w in (self.activity_weight, self.memory_weight) if w]
+        return [self.gradient_weight, *others]
+
+    @property
     def slot_names(self):
         """The traces of the signals that have weight."""
         names = ["activity"] if self.activity_weight else []

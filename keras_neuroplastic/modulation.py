@@ -25,7 +25,7 @@ class Modulation(Plasticity):
 def limit(d, longest, tiny, axis=None):
     """d, and where ‖d‖ > `longest`, d · longest / (‖d‖ + tiny)."""
     length = rules.norm(d, axis)
-    return d * ops.where(length > longest, longest / (length + tiny), 1.0)
+    return d * _sums.where(length > longest, longest / (length + tiny), 1.0)
 
 
 def step(p, theta, traces, g, old, eta, scale, strength, max_ratio, axis=None):
@@ -55,18 +55,18 @@ def step(p, theta, traces, g, old, eta, scale, strength, max_ratio, axis=None):
         return theta - d, new
     # In units of the mean element, where squares neither overflow nor vanish.
     mean = _sums.of_magnitudes(ops.abs(moved), axis) / _sums.size(moved, axis)
-    unit = ops.where(mean > 0, mean, 1.0)
+    unit = _sums.where(mean > 0, mean, 1.0)
     if limited:
         length = rules.norm(moved / unit, axis)
         tiny = TINY * eta / unit
     if p.target == "trust":
-        some = ops.where(length > 0, length, 1.0)  # where it is 0, so is d
+        some = _sums.where(length > 0, length, 1.0)  # where it is 0, so is d
         trust = rules.norm(old, axis) / unit * eta / (some + tiny)
         d = d * (rules.clip(trust, 0.5, 1.5) - 1)
     if max_ratio is not None:
         d = limit(d / unit, max_ratio * length, tiny, axis) * unit
     # Where η is 0 nothing moves, whatever u is.
-    rate = ops.where(eta > 0, eta, 1.0)
+    rate = _sums.where(eta > 0, eta, 1.0)
     raw, unit_of_u = (moved + d) / unit, unit / rate
     if p.stabilizes:
         stable = rules.stabilize(raw, unit_of_u, p, axis)

@@ -112,10 +112,10 @@ class OrthogonalResidual:
         epsilon, epsilon_of_squares = EPSILON / unit, EPSILON / unit / unit
         s = (alpha - alpha_gradient) * g
         along = _sums.total(s * g, axis) / (square + epsilon_of_squares)
-        o = ops.where(square > epsilon_of_squares, s - along * g, 0.0)
+        o = _sums.where(square > epsilon_of_squares, s - along * g, 0.0)
         if self.match_gradient_norm:
             across = rules.norm(o, axis)
-            o = o * ops.where(across > epsilon, length / (across + epsilon), 1.0)
+            o = o * _sums.where(across > epsilon, length / (across + epsilon), 1.0)
         return g + limit(strength * o, self.max_ratio * length, epsilon, axis)
 
     def get_config(self):

@@ -14,7 +14,7 @@ from keras import ops
 from keras.backend import standardize_dtype
 
 from keras_neuroplastic import _sums, statistics
-from keras_neuroplastic._sums import stored
+from keras_neuroplastic._sums import clip, stored, where
 
 # Sums are held below this: the largest power of two whose reciprocal is a normal
 # number, for XLA divides by multiplying with the reciprocal and flushes subnormals.
@@ -35,12 +35,6 @@ def in_step_dtype(dtype, *values):
     dtype = step_dtype(dtype)
     plain = float, type(None)
     return [x if isinstance(x, plain) else ops.cast(x, dtype) for x in values]
-
-
-def clip(x, low, high):
-    """x within limits that have its dtype: Keras would round them to its default."""
-    low, high = (ops.convert_to_tensor(limit, x.dtype) for limit in (low, high))
-    return ops.clip(x, low, high)
 
 
 def saturate(x):
@@ -121,9 +115,7 @@ def plasticity(signals, p, scale):
 
     It is not clipped again: κ > 1 extrapolates beyond the range on purpose.
     """
-    others = [w for w in (p.activity_weight, p.memory_weight) if w]
-    weights = p.gradient_weight, *others
-    parts = zip(followed(signals, p), weights, signals.gains, strict=True)
+    parts = zip(followed(signals, p), p.signal_weights, signals.gains, strict=True)
     first, *others = [x * (w * gain) for x, w, gain in parts]
     alpha_full = clip(sum(others, first), p.min_alpha, p.max_alpha)
     if isinstance(scale, float) and scale == 1.0:
@@ -167,18 +159,23 @@ def stabilize(u, unit, p, axis=None):
     written once.
     """
     u = stored(u)
-    length = norm(u, axis)
+    stable = stabilizing(norm(u, axis), unit, _sums.size(u, axis), p)
+    return stable._replace(update=u * stored(stable.factor))
+
+
+def stabilizing(length, unit, size, p):
+    """What stabilises an update of such a length in units of `unit`."""
     factor, clipped, gain = unit, False, 1.0
     if p.max_update_norm is not None:
         limited = p.max_update_norm / (length + p.epsilon / unit)
         clipped = length * unit > p.max_update_norm
-        factor = ops.where(clipped, limited, unit)
+        factor = where(clipped, limited, unit)
     if p.adaptation_rate:
-        mean_square = ops.square(length * factor) / _sums.size(u, axis)
+        mean_square = ops.square(length * factor) / size
         r = _sums.root(mean_square + p.epsilon)
         gain = clip(1 + p.adaptation_rate * (p.target_rms - r), 0.5, 1.5)
         factor = factor * gain
-    return Stabilized(u * stored(factor), length, factor, clipped, gain)
+    return Stabilized(None, length, factor, clipped, gain)
 
 
 # 5. Update
@@ -234,6 +231,6 @@ def step(
         )
     if p.skip_nonfinite:
         finite = ops.all(ops.isfinite(g), axis, keepdims=axis is not None)
-        new_theta = ops.where(finite, new_theta, theta)
-        new = {name: ops.where(finite, new[name], traces[name]) for name in new}
+        new_theta = where(finite, new_theta, theta)
+        new = {name: where(finite, new[name], traces[name]) for name in new}
     return new_theta, new

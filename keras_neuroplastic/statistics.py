@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
+from keras_neuroplastic._sums import where
+
 SAMPLE = 4096
 # Added up over the steps, in this order, and then the extremes.
 SUMS = (
@@ -66,7 +68,7 @@ def bounds(min_alpha, max_alpha):
 
 def ratio(x, y):
     """x / y, and 0 where y is."""
-    return ops.where(y > 0, x / ops.where(y > 0, y, 1.0), 0.0)
+    return where(y > 0, x / where(y > 0, y, 1.0), 0.0)
 
 
 class Seen(NamedTuple):
@@ -120,8 +122,8 @@ def collect(old, p, seen, stable, unit, gradient_norm, rate):
     least, most = (f(alpha, -1, keepdims=True) for f in (ops.min, ops.max))
     least_, most_ = totals[..., count : count + 1], totals[..., count + 1 :]
     first = totals[..., :1] == 0
-    least = ops.where(first | (least < least_), least, least_)
-    most = ops.where(first | (most > most_), most, most_)
+    least = where(first | (least < least_), least, least_)
+    most = where(first | (most > most_), most, most_)
     return {"totals": ops.concatenate([sums, least, most], -1), "sample": alpha}
 
 

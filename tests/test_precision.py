@@ -10,7 +10,7 @@ from lineup import assert_weights, stepper, value
 from reference import Reference
 from toy import JIT, assert_close, assert_identical, data, fit, make_model, weights
 
-from keras_neuroplastic import NeuroPlastic, PlasticityModulated
+from keras_neuroplastic import NeuroPlastic, PlasticityModulated, rules
 
 BACKEND = keras.backend.backend()
 TENSORFLOW = BACKEND == "tensorflow"
@@ -41,6 +41,15 @@ def test_slots_are_float32(make, dtype):
     assert {v.dtype for v in model.trainable_variables} == {dtype}
     assert {v.dtype for v in slots(model.optimizer)} == {"float32"}
     assert all(np.all(np.isfinite(w)) for w in weights(model))
+
+
+def test_limits_are_exact_whatever_the_default_dtype(float64):
+    keras.config.set_floatx("float32")  # the fixture sets it once more
+    x = ops.convert_to_tensor(np.array([0.0, 0.2, 1.0, np.nan]), "float64")
+    clipped = ops.convert_to_numpy(rules.clip(x, 0.1, 0.3))
+    np.testing.assert_array_equal(clipped, [0.1, 0.2, 0.3, np.nan])
+    if BACKEND == "torch":  # what they would be otherwise
+        assert ops.convert_to_numpy(ops.clip(x, 0.1, 0.3))[0] != 0.1
 
 
 @both

@@ -73,9 +73,18 @@ def deviation(got, want):
     return worst
 
 
-@pytest.fixture(params=["in blocks", "alone", "as rows"])
+@pytest.fixture(params=["by a CPU", "together"])
+def lists(request, monkeypatch):
+    """Whether variables are stepped as those of a GPU are."""
+    if request.param == "together":
+        monkeypatch.setattr(torch_steps, "has_lists", lambda theta: True)
+
+
+@pytest.fixture(params=["in blocks", "alone", "as rows", "together"])
 def way(request, monkeypatch):
     """Which way variables are stepped."""
+    if request.param == "together":
+        monkeypatch.setattr(torch_steps, "has_lists", lambda theta: True)
     monkeypatch.setattr(torch_cpu, "BLOCK", 6 if request.param == "in blocks" else 99)
     monkeypatch.setattr(
         torch_steps, "FEWEST_ROWS", 1 if request.param == "as rows" else 99
@@ -91,6 +100,20 @@ def test_every_step(case, way, float64):
         for optimizer in (NeuroPlastic, ByTheRules)
     )
     assert deviation(got, want) < 1e-14
+
+
+@pytest.mark.parametrize("make", [NeuroPlastic, lambda: PlasticityModulated("adam")])
+def test_variables_of_one_shape_are_one_matrix(make, monkeypatch):
+    matrices, step_rows = [], torch_steps.step_rows
+
+    def watched(optimizer, group, learning_rate):
+        matrices.append(len(group))
+        step_rows(optimizer, group, learning_rate)
+
+    monkeypatch.setattr(torch_steps, "step_rows", watched)
+    variables = [keras.Variable(np.ones(3, "float32")) for _ in range(20)]
+    make().apply([torch.ones(3)] * 20, variables)
+    assert matrices == [20]
 
 
 @pytest.mark.parametrize("wrong", ["sum_signals", "form_update", "stabilize"])
@@ -119,7 +142,7 @@ def test_float32_of_any_magnitude(largest, way):
 
 
 @pytest.mark.parametrize("activity_decay", [0.0, 0.95])
-def test_float32_sums_that_overflow(activity_decay):
+def test_float32_sums_that_overflow(activity_decay, lists):
     initial, gradients = numbers("float32", largest=2e37)
     gradients += numbers("float32")[1]
     got, want = (
@@ -129,7 +152,7 @@ def test_float32_sums_that_overflow(activity_decay):
     assert deviation(got, want) < 1e-6
 
 
-def test_a_gradient_is_broadcast_or_refused():
+def test_a_gradient_is_broadcast_or_refused(lists):
     variable = keras.Variable(np.ones((3, 2), "float32"))
     optimizer = NeuroPlastic()
     optimizer.apply([torch.ones(1)], [variable])
@@ -157,7 +180,9 @@ def test_16_bits(dtype, way):
 
 @pytest.mark.parametrize("size", [5, 300])
 @pytest.mark.parametrize("order", ["both", "gradient"])
-def test_variables_and_gradients_in_other_memory_orders(order, size, monkeypatch):
+def test_variables_and_gradients_in_other_memory_orders(
+    order, size, lists, monkeypatch
+):
     monkeypatch.setattr(torch_cpu, "BLOCK", 256)
 
     def transposed(seed):
@@ -195,7 +220,7 @@ def test_what_is_not_finite_stays_with_its_variable(
     np.testing.assert_array_equal(beside_it, alone)
 
 
-def test_gradients_and_stateless_values_are_left_alone():
+def test_gradients_and_stateless_values_are_left_alone(lists):
     variable = keras.Variable(np.ones(3, "float32"))
     gradient = torch.tensor([1.0, -2.0, 3.0])
     optimizer = NeuroPlastic()
@@ -212,7 +237,7 @@ def test_gradients_and_stateless_values_are_left_alone():
     torch.testing.assert_close(variable.value, stateless[0])
 
 
-def test_a_rule_of_a_subclass_is_followed():
+def test_a_rule_of_a_subclass_is_followed(lists):
     class Still(NeuroPlastic):
         def update_step(self, gradient, variable, learning_rate):
             pass

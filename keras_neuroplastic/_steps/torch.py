@@ -1,9 +1,10 @@
 """The step of the PyTorch backend, which runs one operation at a time.
 
-There are three ways. A variable on the CPU is stepped in place (`torch_cpu.py`); many
-small variables of one shape follow the rules as the rows of one matrix; and the rest
-follow them one by one, among them all that `torch.compile` sees, for it fuses them
-(`torch_compiled.py`). `tests/test_torch.py` holds the ways together, step by step.
+There are four ways. A variable on the CPU is stepped in place (`torch_cpu.py`), all
+variables on a GPU are together (`torch_cuda.py`); elsewhere many small variables of one
+shape follow the rules as the rows of one matrix; and the rest follow them one by one,
+among them all that `torch.compile` sees, for it fuses them (`torch_compiled.py`).
+`tests/test_torch.py` holds the ways together, step by step.
 """
 
 from collections import defaultdict
@@ -12,7 +13,13 @@ from functools import partial
 import torch
 
 from keras_neuroplastic import modulation, rules
-from keras_neuroplastic._steps import torch_compiled, torch_cpu, torch_modulated
+from keras_neuroplastic._steps import (
+    torch_compiled,
+    torch_cpu,
+    torch_cuda,
+    torch_cuda_modulated,
+    torch_modulated,
+)
 
 try:
     from keras.src.backend.common.stateless_scope import in_stateless_scope
@@ -34,6 +41,23 @@ def choose(optimizer, otherwise):
     if torch.compiler.is_compiling():
         return partial(torch_compiled.in_a_chain, optimizer)
     return otherwise if in_stateless_scope() else partial(step, optimizer)
+
+
+def together(optimizer):
+    """What updates all variables of a GPU, or None where the rules do."""
+    p = optimizer._plasticity
+    if optimizer.collects_statistics:
+        return None
+    if optimizer.rule is rules.step and not p.residual:
+        return torch_cuda.update
+    if optimizer.rule is modulation.step and not p.stabilizes:
+        return torch_cuda_modulated.update
+    return None
+
+
+def has_lists(theta):
+    """Whether PyTorch has kernels for lists of such tensors, and not loops."""
+    return theta.is_cuda
 
 
 def in_place(optimizer):
@@ -64,16 +88,24 @@ def keep_values(optimizer, variables):
 @torch.no_grad()
 def step(optimizer, gradients, variables, learning_rate, *others):
     """Moves Keras variables and their slots as `optimizer.update_step` would."""
-    groups = defaultdict(list)
+    groups, lists = defaultdict(list), defaultdict(list)
+    update = together(optimizer)
     for arrays in zip(gradients, variables, *others, strict=True):
-        variable = arrays[1]
+        gradient, variable, *other = arrays
         index = optimizer._get_variable_index(variable)
         theta, key = variable._value, index
+        if update and has_lists(theta):
+            if theta.numel():
+                key = theta.device, rules.step_dtype(theta.dtype)
+                lists[key].append((index, theta, gradient, *other))
+            continue
         if theta.numel() <= SMALL:
             constants = id(optimizer._constants(index))
             key = theta.shape, theta.dtype, theta.device, constants
         groups[key].append((index, theta, *arrays))
 
+    for group in lists.values():
+        torch_cuda.step(optimizer, group, learning_rate, update)
     cpu_step = None  # only for the CPU: it reads numbers, for which a GPU would wait
     make = in_place(optimizer)
     for group in groups.values():

@@ -36,6 +36,17 @@ def stored(x):
     return x
 
 
+def clip(x, low, high):
+    """x within limits that have its dtype: Keras would round them to its default."""
+    low, high = (ops.convert_to_tensor(limit, x.dtype) for limit in (low, high))
+    return ops.clip(x, low, high)
+
+
+def where(condition, x, y):
+    """x where the condition holds, else y, which may be a number."""
+    return ops.where(condition, x, y)
+
+
 def root(x):
     """√x of a sum of squares."""
     return ops.sqrt(x)

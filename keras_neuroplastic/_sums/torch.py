@@ -1,10 +1,23 @@
-"""What `torch.compile` is to keep in memory, on a CPU.
+"""Numbers that PyTorch takes as they are, and what its compiler is to keep in memory.
+
+As tensors, which Keras would make of them, they were copied to a GPU, and each copy
+waits for all that was launched before.
 
 Inductor computes a value anew in each loop that reads it, unless it has to be in
 memory.
 """
 
 import torch
+
+
+def clip(x, low, high):
+    """x within limits, rounded to its dtype."""
+    return torch.clamp(x, low, high)
+
+
+def where(condition, x, y):
+    """x where the condition holds, else y, which may be a number."""
+    return torch.where(condition, x, y)
 
 
 def stored(x):

@@ -1,0 +1,47 @@
+"""The modulated step, for all variables of a GPU together as in `torch_cuda.py`.
+
+Lengths are sums of squares in float64, where those of float32 neither overflow nor
+vanish; moves of float64 variables are taken to have no such sizes.
+"""
+
+import torch
+
+from keras_neuroplastic import rules
+from keras_neuroplastic._steps import torch_cuda
+from keras_neuroplastic._sums import where
+from keras_neuroplastic.modulation import TINY
+
+
+def update(p, theta, traces, g, before, eta, scale, strength, max_ratio):
+    """`modulation.step`, but for an update that is stabilised."""
+    found = torch_cuda.signals(traces, g, torch_cuda.sizes_of(g), p)
+    moved = torch._foreach_sub(before, theta)  # η b
+    if p.per_parameter:
+        flat, part = torch_cuda.plasticity(found, p, scale)
+        flat.sub_(1.0)
+        torch._foreach_mul_(part, moved)
+    else:
+        alpha = rules.plasticity(found, p, scale)
+        _, part = torch_cuda.scaled(alpha - 1, moved)
+    factor = torch.ones_like(found.gains[0]) * strength
+    if p.target == "trust" or max_ratio is not None:
+        lengths = map(lengths_of, (before, moved, part))
+        factor = factor * shorten(p, *lengths, eta, strength, max_ratio)
+    torch._foreach_addcmul_(theta, factor.to(eta.dtype).unbind(), part, value=-1.0)
+
+
+def lengths_of(tensors):
+    return torch.stack(torch._foreach_norm(tensors, 2, dtype=torch.float64))
+
+
+def shorten(p, old, moved, part, eta, strength, max_ratio):
+    """What is left of parts of such lengths: their trust, and the limit."""
+    factor, tiny = 1.0, TINY * eta
+    if p.target == "trust":
+        some = where(moved > 0, moved, 1.0)  # where it is 0, so is the part
+        factor = rules.clip(old * eta / (some + tiny), 0.5, 1.5) - 1
+    if max_ratio is not None:
+        length, longest = abs(factor * strength) * part, max_ratio * moved
+        limited = longest / (length + tiny)
+        factor = factor * where(length > longest, limited, 1.0)
+    return factor
