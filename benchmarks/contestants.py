@@ -8,10 +8,20 @@ from keras.optimizers import SGD, Adam, AdamW, Lion, Muon
 
 from keras_neuroplastic import NeuroPlastic, PlasticityModulated
 
+
+def watched(make):
+    """The optimizer, collecting statistics."""
+    optimizer = make()
+    optimizer.collect_statistics()
+    return optimizer
+
+
 KERAS = {
     "NeuroPlastic": NeuroPlastic,
+    "NeuroPlastic watched": lambda: watched(NeuroPlastic),
     "gradient-only": NeuroPlastic.gradient_only,
     "plastic Adam": lambda: PlasticityModulated(Adam()),
+    "plastic Adam watched": lambda: watched(lambda: PlasticityModulated(Adam())),
     "plastic momentum": lambda: PlasticityModulated(SGD(momentum=0.9)),
     "Adam": Adam,
     "AdamW": AdamW,
