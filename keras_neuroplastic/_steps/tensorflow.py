@@ -105,7 +105,8 @@ def everywhere(optimizer, step, gradients, variables, numbers, *others):
     Gradients are summed over the copies before; `numbers` go to all alike.
     """
     pairs = list(zip(gradients, map(native, variables), strict=True))
-    pairs = optimizer._all_reduce_sum_gradients(pairs)
+    if tf.distribute.has_strategy():  # or else it is an operation for nothing
+        pairs = optimizer._all_reduce_sum_gradients(pairs)
 
     def merged(strategy, pairs, numbers, *others):
         for (gradient, variable), *other in zip(pairs, *others, strict=True):
