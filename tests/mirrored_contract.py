@@ -83,8 +83,7 @@ def test_steps_with_the_sum_in_a_graph(entry, strategy):
     optimizer = entry.optimizer(learning_rate=RATE)
     variables = [keras.Variable(INITIAL) for _ in range(2)]
     twin = entry.twin(INITIAL, learning_rate=RATE)
-    with strategy.scope():
-        optimizer.build(variables)
+    optimizer.build(variables)
     graph_step = in_a_graph(strategy, optimizer, *variables)
     for gradient in GRADIENTS:
         graph_step(*tensors(gradient))
@@ -96,10 +95,11 @@ def test_steps_with_the_sum_in_a_graph(entry, strategy):
 
 def test_a_step_with_one_of_the_gradients_is_noticed(strategy):
     entry = LINEUP["default"]
-    variable = keras.Variable(INITIAL)
-    in_a_graph(strategy, entry.optimizer(), variable)(*tensors(GRADIENTS[0]))
+    optimizer, variable = entry.optimizer(learning_rate=RATE), keras.Variable(INITIAL)
+    optimizer.build([variable])
+    in_a_graph(strategy, optimizer, variable)(*tensors(GRADIENTS[0]))
     for share, error in ((3, None), (1, AssertionError)):
-        want = entry.twin(INITIAL).step(share * GRADIENTS[0])
+        want = entry.twin(INITIAL, learning_rate=RATE).step(share * GRADIENTS[0])
         with pytest.raises(error) if error else nullcontext():
             assert_weights(value(variable), want, INITIAL, entry.error)
 
