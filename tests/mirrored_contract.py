@@ -5,6 +5,8 @@ logical devices only before it starts. Replica i has the gradient (i + 1) g, so 
 optimizer must step with the sum of the two, 3 g.
 """
 
+from contextlib import nullcontext
+
 import keras
 import numpy as np
 import pytest
@@ -63,6 +65,61 @@ def test_steps_with_the_sum(entry, strategy):
         step(strategy, optimizer, gradient, variable)
         assert_weights(value(variable), twin.step(3 * gradient), INITIAL, entry.error)
     assert value(optimizer.iterations) == len(GRADIENTS)
+
+
+def in_a_graph(strategy, optimizer, *variables):
+    """A step with the sum of the gradients, as `fit` makes it."""
+    import tensorflow as tf
+
+    def on_replica(gradient):
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        share = gradient * tf.cast(replica + 1, gradient.dtype)
+        optimizer.apply([share] * len(variables), list(variables))
+
+    return tf.function(lambda gradient: strategy.run(on_replica, args=(gradient,)))
+
+
+def test_steps_with_the_sum_in_a_graph(entry, strategy):
+    optimizer = entry.optimizer(learning_rate=RATE)
+    variables = [keras.Variable(INITIAL) for _ in range(2)]
+    twin = entry.twin(INITIAL, learning_rate=RATE)
+    optimizer.build(variables)
+    graph_step = in_a_graph(strategy, optimizer, *variables)
+    for gradient in GRADIENTS:
+        graph_step(*tensors(gradient))
+        want = twin.step(3 * gradient)
+        for variable in variables:
+            for copy in strategy.experimental_local_results(variable.value):
+                assert_weights(copy.numpy(), want, INITIAL, entry.error)
+
+
+def test_a_step_with_one_of_the_gradients_is_noticed(strategy):
+    entry = LINEUP["default"]
+    optimizer, variable = entry.optimizer(learning_rate=RATE), keras.Variable(INITIAL)
+    optimizer.build([variable])
+    in_a_graph(strategy, optimizer, variable)(*tensors(GRADIENTS[0]))
+    for share, error in ((3, None), (1, AssertionError)):
+        want = entry.twin(INITIAL, learning_rate=RATE).step(share * GRADIENTS[0])
+        with pytest.raises(error) if error else nullcontext():
+            assert_weights(value(variable), want, INITIAL, entry.error)
+
+
+def operations(strategy, optimizer):
+    """How many operations a step in a graph has, beside constants and arguments."""
+    variables = [keras.Variable(INITIAL) for _ in range(5)]
+    optimizer.build(variables)
+    graph_step = in_a_graph(strategy, optimizer, *variables)
+    graph = graph_step.get_concrete_function(*tensors(GRADIENTS[0])).graph
+    nothing = {"Const", "Placeholder", "Identity", "NoOp"}
+    return sum(o.type not in nothing for o in graph.get_operations())
+
+
+def test_a_step_has_few_operations(strategy):
+    """Those of the rules are compiled on each device."""
+    adam = operations(strategy, keras.optimizers.Adam())
+    entry = LINEUP["default"]
+    assert operations(strategy, entry.optimizer()) < adam / 2
+    assert operations(strategy, entry.optimizer(jit_compile=False)) > 2 * adam
 
 
 def test_tensorflow_variables(entry, strategy):

@@ -91,6 +91,19 @@ def test_a_step(kind, layout):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_step_as_on_gpus(kind, monkeypatch):
+    """The signals are summed at once there, over all devices."""
+
+    def platform_dependent(*args, default, cuda=None, **others):
+        return (cuda or default)(*args)
+
+    monkeypatch.setattr(jax.lax, "platform_dependent", platform_dependent)
+    entry = LINEUP["default"]
+    got = after_steps(entry, LAYOUTS["three ways"], KINDS[kind])
+    assert_all(got, *wanted(entry), entry.error)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_step_of_adam(kind):
     entry = LINEUP["adam"]
     got = after_steps(entry, LAYOUTS["three ways"], KINDS[kind])

@@ -20,6 +20,7 @@ if keras.backend.backend() != "tensorflow":
 import tensorflow as tf
 
 from keras_neuroplastic._steps import tensorflow as steps
+from keras_neuroplastic._sums import tensorflow as sums
 
 SHAPES = [(5, 7), (3,), (3,), (3,), (), (0, 4)]
 CASES = {name: {**common, **own} for name, (common, own, _) in OPTIONS.items()} | {
@@ -149,6 +150,55 @@ np.testing.assert_array_equal(*variables)
 
 def test_variables_on_two_devices():
     subprocess.run([sys.executable, "-c", ON_TWO_DEVICES], check=True)
+
+
+# The sums of a GPU
+
+
+@pytest.fixture
+def as_for_a_gpu(monkeypatch):
+    right = steps.compiled_for
+    monkeypatch.setattr(steps, "compiled_for", lambda device: right("/GPU:0"))
+
+
+def compiled_sums(arrays):
+    """The sums of arrays, and how many sums XLA is told to make for them."""
+    step = tf.function(lambda *x: sums.of_signals(x, None), jit_compile=True)
+    program = step.experimental_get_compiler_ir(*arrays)(stage="hlo")
+    return step(*arrays), program.count(" reduce(")
+
+
+@pytest.mark.parametrize("shape", [(300, 500), (7,), (), (0, 4)])
+def test_signals_are_summed_at_once_on_a_gpu(shape):
+    """Of whole numbers, so that no order of adding rounds."""
+    rng = np.random.default_rng(6)
+    arrays = [tf.constant(rng.integers(0, 9, shape), "float32") for _ in range(3)]
+    want = [x.numpy().sum() for x in arrays]
+    elsewhere, several = compiled_sums(arrays)
+    with sums.compiled_for("/job:localhost/replica:0/task:0/device:GPU:0"):
+        got, one = compiled_sums(arrays)
+    np.testing.assert_array_equal(got, want)
+    np.testing.assert_array_equal(elsewhere, want)
+    if shape:  # or else there is nothing to add
+        assert one == 1 < several
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_step_as_for_a_gpu(case, float64, request):
+    skipping = case == "skipping"
+    want = run(NeuroPlastic(**CASES[case]), nonfinite=skipping)
+    request.getfixturevalue("as_for_a_gpu")
+    steps.compiled.cache_clear()
+    got = run(NeuroPlastic(**CASES[case]), nonfinite=skipping)
+    np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-14)
+
+
+def test_sums_that_are_wrong_are_noticed(float64, as_for_a_gpu, monkeypatch):
+    want = run(NeuroPlastic())
+    right = sums.all_at_once
+    monkeypatch.setattr(sums, "all_at_once", lambda values: right(values) * 1.0001)
+    steps.compiled.cache_clear()
+    assert not np.allclose(run(NeuroPlastic()), want, rtol=1e-12, atol=1e-14)
 
 
 # Where nobody wants it

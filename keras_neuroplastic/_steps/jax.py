@@ -7,8 +7,8 @@ ResNet-18 is stepped in half the time, one large variable after another.
 
 from functools import partial
 
-import jax
 import keras
+from jax import lax
 from jax import numpy as jnp
 
 from keras_neuroplastic._sums.jax import is_split
@@ -18,11 +18,9 @@ LARGE = 2**17
 
 
 def choose(optimizer, otherwise):
-    """`in_a_chain` on a CPU, or else what is given: elsewhere memory is not fresh."""
+    """`in_a_chain`, or what is given where variables are distributed."""
     sharded = keras.distribution.distribution() is not None
-    if sharded or jax.default_backend() != "cpu":
-        return otherwise
-    return partial(in_a_chain, optimizer)
+    return otherwise if sharded else partial(in_a_chain, optimizer)
 
 
 def in_a_chain(optimizer, gradients, variables, learning_rate, *others):
@@ -39,9 +37,15 @@ def in_a_chain(optimizer, gradients, variables, learning_rate, *others):
 
 
 def after(done, x):
-    """x, once the array `done` is computed.
+    """x; on a CPU, once the array `done` is computed. Elsewhere memory is not fresh."""
+    return lax.platform_dependent(done, x, cpu=computed_after, default=at_once)
 
-    It is multiplied by one: nothing is above infinity, but XLA does not know.
-    """
+
+def computed_after(done, x):
+    """It is multiplied by one: nothing is above infinity, but XLA does not know."""
     above = jnp.abs(done[(0,) * done.ndim]) > jnp.inf
     return x * jnp.where(above, 0, 1).astype(x.dtype)
+
+
+def at_once(done, x):
+    return x

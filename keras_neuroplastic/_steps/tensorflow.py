@@ -11,7 +11,8 @@ from functools import cache, lru_cache, partial
 import keras
 import tensorflow as tf
 
-from keras_neuroplastic import rules, statistics
+from keras_neuroplastic import _sums, rules, statistics
+from keras_neuroplastic._sums.tensorflow import compiled_for
 
 # Compiled functions to keep, one for each kind of variable. What XLA compiled for one
 # stays in memory as long as the process, so that to forget one gains little.
@@ -23,17 +24,26 @@ def choose(optimizer, otherwise):
 
     The user does who steps eagerly, as `run_eagerly=True` does, who has operations
     watched, as `tf.debugging.enable_check_numerics` does, or says `jit_compile=False`;
-    XLA where it fails, or where variables are distributed.
+    XLA where it fails, or where variables are distributed but not mirrored.
     """
+    strategy = optimizer._distribution_strategy
+    mirrored = isinstance(strategy, tf.distribute.MirroredStrategy)
     plain = (
         not optimizer.jit_compile
         or tf.executing_eagerly()
-        or tf.distribute.has_strategy()
-        or optimizer._distribution_strategy is not tf.distribute.get_strategy()
+        or (tf.distribute.has_strategy() and not mirrored)
+        or strategy is not tf.distribute.get_strategy()
         or operations_are_watched()
-        or not has_xla({native(v).device for v in optimizer._trainable_variables})
+        or not has_xla(devices(optimizer, mirrored))
     )
     return otherwise if plain else partial(compiled_one_by_one, optimizer)
+
+
+def devices(optimizer, mirrored):
+    """Where variables are; of all replicas, for they must agree on a step."""
+    if mirrored:
+        return optimizer._distribution_strategy.extended.worker_devices
+    return {native(v).device for v in optimizer._trainable_variables}
 
 
 def operations_are_watched():
@@ -67,11 +77,11 @@ def probe(device):
     """True, or an error."""
 
     @partial(tf.function, jit_compile=True, autograph=False)
-    def root_mean_square(x):
-        return tf.sqrt(tf.reduce_sum(tf.abs(x) * x) / 4.0)
+    def roots_of_sums(x):
+        return tf.sqrt(_sums.of_signals([tf.abs(x), x], None))
 
-    with tf.init_scope(), tf.device(device):
-        root_mean_square(tf.ones((2, 2)))
+    with tf.init_scope(), tf.device(device), compiled_for(device):
+        roots_of_sums(tf.ones((2, 2)))
     return True
 
 
@@ -82,33 +92,43 @@ def keep_values(optimizer, variables):
 
 def one_by_one(optimizer, gradients, variables, learning_rate, *others):
     """`optimizer.update_step` for each variable, on each device that has a copy."""
+
+    def step(variable, gradient, learning_rate, *other):
+        optimizer.update_step(gradient, variable, learning_rate, *other)
+
+    everywhere(optimizer, step, gradients, variables, learning_rate, *others)
+
+
+def everywhere(optimizer, step, gradients, variables, numbers, *others):
+    """Calls step(variable, gradient, numbers, *other) for each copy of each variable.
+
+    Gradients are summed over the copies before; `numbers` go to all alike.
+    """
     pairs = list(zip(gradients, map(native, variables), strict=True))
-    pairs = optimizer._all_reduce_sum_gradients(pairs)
+    if tf.distribute.has_strategy():  # or else it is an operation for nothing
+        pairs = optimizer._all_reduce_sum_gradients(pairs)
 
-    def everywhere(strategy, pairs, learning_rate, *others):
-        def step(variable, gradient, learning_rate, *other):
-            optimizer.update_step(gradient, variable, learning_rate, *other)
-
+    def merged(strategy, pairs, numbers, *others):
         for (gradient, variable), *other in zip(pairs, *others, strict=True):
-            arguments = gradient, learning_rate, *other
+            arguments = gradient, numbers, *other
             strategy.extended.update(variable, step, args=arguments, group=False)
 
     tf.__internal__.distribute.interim.maybe_merge_call(
-        everywhere, optimizer._distribution_strategy, pairs, learning_rate, *others
+        merged, optimizer._distribution_strategy, pairs, numbers, *others
     )
 
 
 def compiled_one_by_one(optimizer, gradients, variables, learning_rate, *others):
-    """Does what `optimizer.update_step` does, for each variable."""
+    """Does what `optimizer.update_step` does, for each copy of each variable."""
     numbers = {"eta": learning_rate, **optimizer._scheduled()}
     constants = {k: v for k, v in numbers.items() if v is None or isinstance(v, float)}
     tensors = {
         k: tf.convert_to_tensor(v) for k, v in numbers.items() if k not in constants
     }
-    for gradient, variable, *other in zip(gradients, variables, *others, strict=True):
-        index = optimizer._get_variable_index(variable)
-        theta = native(variable)
-        step = compiled(
+
+    def step(theta, gradient, tensors, *other):
+        index = optimizer._get_variable_index(theta)
+        compiled_step = compiled(
             optimizer.rule,
             optimizer._plasticity,
             tuple({**constants, **optimizer._constants(index)}.items()),
@@ -119,13 +139,15 @@ def compiled_one_by_one(optimizer, gradients, variables, learning_rate, *others)
         # traced with.
         slots = {k: slot.value.handle for k, slot in optimizer._slots(index).items()}
         with tf.device(theta.device):
-            step(theta.handle, slots, (gradient, *other), tensors)
+            compiled_step(theta.handle, slots, (gradient, *other), tensors)
+
+    everywhere(optimizer, step, gradients, variables, tensors, *others)
 
 
 @lru_cache(maxsize=KEPT)
 def compiled(rule, settings, constants, kind):
     """A compiled step of the variables of a kind, with certain constants."""
-    shape, dtype, *_ = kind
+    shape, dtype, device, _ = kind
     slot_dtype = tf.as_dtype(rules.step_dtype(dtype))
     shapes = statistics.shapes(shape)  # all other slots are like the variable
 
@@ -134,14 +156,15 @@ def compiled(rule, settings, constants, kind):
         return tf.ensure_shape(value, shapes.get(name, shape))
 
     def step(theta, slots, arrays, tensors):
-        new_theta, new = rule(
-            settings,
-            read(theta, dtype),
-            {name: read(slot, slot_dtype, name) for name, slot in slots.items()},
-            *arrays,
-            **dict(constants),
-            **tensors,
-        )
+        with compiled_for(device):
+            new_theta, new = rule(
+                settings,
+                read(theta, dtype),
+                {name: read(slot, slot_dtype, name) for name, slot in slots.items()},
+                *arrays,
+                **dict(constants),
+                **tensors,
+            )
         new_theta = tf.cast(new_theta, dtype)
         tf.raw_ops.AssignVariableOp(resource=theta, value=new_theta)
         for name, slot in slots.items():

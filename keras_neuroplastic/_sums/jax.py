@@ -1,9 +1,14 @@
-"""Sums that XLA makes for JAX, on any number of devices, and roots with derivatives."""
+"""Sums that XLA makes for JAX, on any device and any number of them, and roots.
+
+Which form is right is known where a step is compiled, not where it is traced: the same
+program may be exported for a CPU and for a GPU. So each platform is given its own.
+"""
 
 import jax
 import numpy as np
 from jax import lax
 from jax import numpy as jnp
+from jax.extend.backend import backends
 
 from keras_neuroplastic._sums import plain
 from keras_neuroplastic._sums.two_stages import rows
@@ -18,21 +23,22 @@ def is_split(x):
 
 
 def of_magnitudes(x, axis):
-    count = rows(x, axis)
-    if count > 1 and jax.default_backend() == "cpu" and not is_split(x):
-        x = summed_as_made(x.reshape(count, -1))
-    return plain.total(x, axis)
+    if rows(x, axis) == 1 or is_split(x):
+        return plain.total(x, axis)
+    return lax.platform_dependent(x, cpu=in_two_stages, default=jnp.sum)
 
 
-def summed_as_made(x):
-    """The sums over the rows of x >= 0, none of them a sum that XLA knows for one."""
+def in_two_stages(x):
+    """The sum of x >= 0; the first stage over rows is none that XLA knows for a sum."""
     zero = np.zeros((), x.dtype)
-    if jax.device_count() == 1:  # so no other devices can have a part of x
-        return lax.reduce(x, zero, add_magnitudes, (0,))
+    x = x.reshape(rows(x, None), -1)
+    cpus = backends().get("cpu")
+    if cpus is None or cpus.device_count() == 1:  # so no others can have a part of x
+        return jnp.sum(lax.reduce(x, zero, add_magnitudes, (0,)))
     # XLA adds over devices with reducers that it knows, and with any of several arrays.
     # Nobody reads the largest elements.
     sums, _ = lax.reduce((x, x), (zero, zero), add_and_compare, (0,))
-    return sums
+    return jnp.sum(sums)
 
 
 def add_magnitudes(x, y):
@@ -44,12 +50,40 @@ def add_and_compare(x, y):
 
 
 def of_signals(values, axis):
-    small = axis is None and plain.size(values[0], axis) <= SMALL
+    if axis is not None:
+        return plain.of_signals(values, axis)
+    small = plain.size(values[0], axis) <= SMALL
     if small and not any(is_split(x) for x in values):
-        matrix = jnp.stack([x.ravel() for x in values])
-        ones = np.ones(matrix.shape[1], matrix.dtype)
-        return jnp.dot(matrix, ones, precision=lax.Precision.HIGHEST)
-    return plain.of_signals(values, axis, of_magnitudes)
+        otherwise = as_product
+    else:
+        otherwise = one_by_one
+    return lax.platform_dependent(
+        *values, cuda=all_at_once, rocm=all_at_once, default=otherwise
+    )
+
+
+def as_product(*values):
+    matrix = jnp.stack([x.ravel() for x in values])
+    ones = np.ones(matrix.shape[1], matrix.dtype)
+    return jnp.dot(matrix, ones, precision=lax.Precision.HIGHEST)
+
+
+def one_by_one(*values):
+    return plain.of_signals(values, None, of_magnitudes)
+
+
+def all_at_once(*values):
+    """One sum of tuples: on a GPU the loop that moves the traces makes it.
+
+    XLA has one main sum a loop, and copies a trace before it is written over unless
+    that sum is of it.
+    """
+    zeros = tuple(np.zeros((), x.dtype) for x in values)
+    return jnp.stack(lax.reduce(values, zeros, add_each, range(values[0].ndim)))
+
+
+def add_each(x, y):
+    return tuple(a + b for a, b in zip(x, y, strict=True))
 
 
 @jax.custom_jvp
