@@ -26,7 +26,7 @@ def watched_paths(optimizer):
 def plasticity_statistics(optimizer, reset=True):
     """What the steps did since this was last called, for each variable.
 
-    Means over the steps, where nothing else is said. Of a variable with more than 4096
+    Means over the steps, where nothing else is said. Of a variable with more than 1024
     elements a grid of about so many stands for all of them in what concerns α.
 
     - `size`, `steps`: number of elements and of steps

@@ -6,6 +6,7 @@ variable, at most `SAMPLE` elements; all of it would be made anew for each sum.
 """
 
 import math
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from keras import ops
 
 from keras_neuroplastic._sums import where
 
-SAMPLE = 4096
+SAMPLE = 1024
 # Added up over the steps, in this order, and then the extremes.
 SUMS = (
     "steps",
@@ -30,12 +31,13 @@ SUMS = (
     "plastic_ratio",
     "update_to_weight",
 )
-TOTALS = (*SUMS, "alpha_min", "alpha_max")
+TOTALS = (*SUMS, "minus_alpha_min", "alpha_max")
 SLOTS = "totals", "sample"
 # A coefficient is at a bound where it is so near, as a share of its range.
 NEAR = 0.05
 
 
+@lru_cache
 def strides(shape):
     """One for each axis, of the elements to look at: every axis as even as may be."""
     steps = [1] * len(shape)
@@ -47,9 +49,14 @@ def strides(shape):
     return steps
 
 
+def grid(shape):
+    """Which elements to look at."""
+    return tuple(slice(None, None, step) for step in strides(shape))
+
+
 def shapes(shape):
     """The shapes of both arrays of a variable of `shape`, by name."""
-    counts = (-(-n // s) for n, s in zip(shape, strides(shape), strict=True))
+    counts = (-(-n // s) for n, s in zip(shape, strides(tuple(shape)), strict=True))
     return dict(zip(SLOTS, ((len(TOTALS),), (math.prod(counts),)), strict=True))
 
 
@@ -57,7 +64,7 @@ def sample(x, axis=None):
     """The elements of x to look at, in a row; with `axis`, the rows as they are."""
     if axis is not None:
         return x
-    return ops.reshape(x[tuple(slice(None, None, s) for s in strides(x.shape))], (-1,))
+    return ops.reshape(x[grid(tuple(x.shape))], (-1,))
 
 
 def bounds(min_alpha, max_alpha):
@@ -93,38 +100,40 @@ def collect(old, p, seen, stable, unit, gradient_norm, rate):
     alpha, size = seen.alpha, seen.alpha.shape[-1]
     if not size:
         return {name: old[name] for name in SLOTS}
-
-    def mean(x):
-        return ops.sum(ops.cast(x, alpha.dtype), -1, keepdims=True) / size
-
     low, high = bounds(p.min_alpha, p.max_alpha)
-    square, whole = (mean(ops.square(x)) for x in seen[1:])
+    shift = alpha - 1
+    # One sum for all, for each operation costs more than so few elements.
+    of_elements = [
+        shift,
+        ops.square(shift),
+        ops.cast(alpha <= low, alpha.dtype),
+        ops.cast(alpha >= high, alpha.dtype),
+        ops.cast(alpha < 0, alpha.dtype),
+        ops.square(seen.plastic),
+        ops.square(seen.update),
+    ]
+    means = ops.sum(ops.stack(of_elements), -1, keepdims=True) / size
+    *means, square, whole = ops.unstack(means, len(of_elements))
     norm = stable.length * stable.factor
-    values = {
-        "steps": 1.0,
-        "alpha_shift": mean(alpha - 1),
-        "alpha_shift_square": mean(ops.square(alpha - 1)),
-        "share_at_min": mean(alpha <= low),
-        "share_at_max": mean(alpha >= high),
-        "share_negative": mean(alpha < 0),
-        "gradient_norm": gradient_norm,
-        "raw_update_norm": stable.length * unit,
-        "update_norm": norm,
-        "share_clipped": stable.clipped,
-        "gain": stable.gain,
-        "plastic_ratio": ops.sqrt(ratio(square, whole)),
-        "update_to_weight": norm * rate,
-    }
-    one = ops.ones_like(square)
-    step = [one * ops.cast(values[name], alpha.dtype) for name in SUMS]
+    numbers = [
+        1.0,
+        *means,
+        gradient_norm,
+        stable.length * unit,
+        norm,
+        stable.clipped,
+        stable.gain,
+        ops.sqrt(ratio(square, whole)),
+        norm * rate,
+    ]
+    like = ops.ones_like(square)
+    step = ops.concatenate([like * ops.cast(x, alpha.dtype) for x in numbers], -1)
+    extremes = ops.max(ops.stack([-alpha, alpha], -1), -2)
     totals, count = old["totals"], len(SUMS)
-    sums = totals[..., :count] + ops.concatenate(step, -1)
-    least, most = (f(alpha, -1, keepdims=True) for f in (ops.min, ops.max))
-    least_, most_ = totals[..., count : count + 1], totals[..., count + 1 :]
-    first = totals[..., :1] == 0
-    least = where(first | (least < least_), least, least_)
-    most = where(first | (most > most_), most, most_)
-    return {"totals": ops.concatenate([sums, least, most], -1), "sample": alpha}
+    known = totals[..., count:]
+    new = (totals[..., :1] == 0) | (extremes > known)
+    totals = [totals[..., :count] + step, where(new, extremes, known)]
+    return {"totals": ops.concatenate(totals, -1), "sample": alpha}
 
 
 def summary(totals, sample):
@@ -142,7 +151,7 @@ def summary(totals, sample):
         "steps": int(steps),
         "alpha_mean": 1 + shift,
         "alpha_std": math.sqrt(max(square - shift**2, 0.0)),
-        "alpha_min": found["alpha_min"],
+        "alpha_min": -found["minus_alpha_min"],
         "alpha_max": found["alpha_max"],
         **mean,
         "alpha_sample": np.array(sample, "float64"),

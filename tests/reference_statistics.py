@@ -28,9 +28,9 @@ WRONG = {
 
 
 def sample(x):
-    """At most 4096 elements, on a grid that thins the longest axis first."""
+    """At most 1024 elements, on a grid that thins the longest axis first."""
     steps = np.ones(x.ndim, int)
-    while x[tuple(slice(None, None, s) for s in steps)].size > 4096:
+    while x[tuple(slice(None, None, s) for s in steps)].size > 1024:
         counts = [len(range(0, n, s)) for n, s in zip(x.shape, steps, strict=True)]
         steps[np.argmax(counts)] += 1
     return x[tuple(slice(None, None, s) for s in steps)].ravel()

@@ -8,8 +8,9 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_quickstart(tmp_path):
-    picture = tmp_path / "course.png"
-    arguments = ["--epochs", "2", "--seeds", "41", "--plot", str(picture)]
+    picture, page = tmp_path / "course.png", tmp_path / "page.png"
+    arguments = ["--epochs", "2", "--seeds", "41"]
+    arguments += ["--plot", str(picture), "--page", str(page)]
     run = subprocess.run(
         [sys.executable, "-m", "examples.quickstart", *arguments],
         cwd=ROOT,
@@ -22,4 +23,5 @@ def test_quickstart(tmp_path):
         [row] = [r for r in run.stdout.splitlines() if r.startswith(name)]
         mean, lowest, highest = map(float, row.removeprefix(name).split())
         assert 30 < lowest <= mean <= highest <= 100
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    for file in (picture, page):
+        assert file.read_bytes().startswith(b"\x89PNG")

@@ -35,6 +35,7 @@ MODULATIONS = {
     "plastic-quarter": {"strength": 0.25, "max_ratio": None, "max_alpha": 5.0},
     "plastic-narrow": {"strength": 1.0, "max_ratio": None, "max_alpha": 2.0},
     "plastic-capped": {"strength": 1.0, "max_ratio": 0.25, "max_alpha": 5.0},
+    "plastic-loose": {"strength": 1.0, "max_ratio": 0.5, "max_alpha": 5.0},
     "plastic-published": {
         "strength": 0.15,
         "max_ratio": 0.25,

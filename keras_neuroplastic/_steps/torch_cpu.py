@@ -70,10 +70,9 @@ class Step:
         }
         if watched:
             old = theta if before is None else before
-            weight = torch.linalg.vector_norm(old, dtype=dtype).item()
+            weight = torch_statistics.norm(old.to(dtype))
         squares = self.move(blocks, means, size, **constants)
         if watched:
-            self.moved = theta
             torch_statistics.collect(self, watched, g, traces, means, before, weight)
         if not math.isfinite(squares):  # so is `update`, where the next variable begins
             self.scratch.clear()
@@ -227,8 +226,7 @@ class Step:
     def made(self, alpha, alpha_gradient, g, before):
         """For the statistics: what `statistics.Seen` has beside α, in which units."""
         plastic = (alpha - alpha_gradient) * g / self.unit
-        update = self.take("update", self.moved, g.dtype)
-        return plastic, statistics.sample(update), self.stable, self.unit
+        return plastic, alpha * g / self.unit, self.stable, self.unit
 
     def apply_update(self, block, factor, weight_decay):
         """The third sweep: θ <- θ - η factor update - η λ θ."""

@@ -52,11 +52,13 @@ class ModulatedStep(Step):
         return torch.mul(moved, (alpha - 1) / base, out=block.update)
 
     def made(self, alpha, alpha_gradient, g, before):
-        d = self.take("update", before, g.dtype).mul_(self.factor)
+        d = self.take("update", before, before.dtype).mul_(self.factor)
         raw = before.add_(d)  # η (b + d)
         unit = 1 / self.learning_rate if self.learning_rate else 1.0
         stable = rules.Stabilized(None, self.length([raw]), unit, False, 1.0)
-        return statistics.sample(d), statistics.sample(raw), stable, unit
+        grid = statistics.grid(tuple(d.shape))
+        d, raw = (x.numpy()[grid].ravel() for x in (d, raw))
+        return d, raw, stable, unit
 
     def shorten(self, old, moved, part):
         """What is left of a part of such a length: its trust, and the limit."""
