@@ -84,7 +84,8 @@ def moves(make, **options):
     plain, moved = (
         [keras.Variable(x, dtype="float64") for x in INITIAL] for _ in range(2)
     )
-    bare, optimizer = make(), PlasticityModulated(make(), **options, **SIGNALS)
+    options = {"max_ratio": None, **SIGNALS, **options}
+    bare, optimizer = make(), PlasticityModulated(make(), **options)
     bare.build(plain)
     optimizer.build(moved)
     for gradients in GRADIENTS:

@@ -78,10 +78,10 @@ CASES = {
         lambda x: Reference(x, max_update_norm=None, adaptation_rate=0.0),
     ),
     "residual": (lambda: NeuroPlastic(residual=BoundedResidual()), BoundedReference),
-    "modulated": modulated({}),
+    "modulated": modulated({"max_ratio": None}),
     "modulated, limited": modulated({"strength": 0.5, "max_ratio": 0.25}),
     "modulated, stabilised": modulated(
-        {"max_update_norm": 0.5, "adaptation_rate": 0.01},
+        {"max_ratio": None, "max_update_norm": 0.5, "adaptation_rate": 0.01},
         max_update_norm=0.5,
         adaptation_rate=0.01,
     ),
