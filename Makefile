@@ -24,18 +24,22 @@ demo: .venv/demo
 # Many tests compile the same small programs: JAX keeps them, for other processes too.
 export JAX_COMPILATION_CACHE_DIR = $(CURDIR)/build/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS = 0
+# Each begins with half of the files: those of a file find what it has compiled.
+IN_TWO = --numprocesses 2 --dist worksteal
+# Machine code that is made sooner and runs slower; the programs stay the same.
+test-tensorflow-jit: export XLA_FLAGS = \
+	--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true
 # Two test processes share the cores; two threads each would wait for one another.
 test-torch: export OMP_NUM_THREADS = 1
 
 test: test-jax test-tensorflow test-tensorflow-jit test-torch
 
 test-jax test-tensorflow test-torch: test-%: .venv/dev
-	KERAS_BACKEND=$* .venv/bin/python -m pytest --numprocesses 2 \
-		--junitxml build/$*.xml
+	KERAS_BACKEND=$* .venv/bin/python -m pytest $(IN_TWO) --junitxml build/$*.xml
 
 # What surrounds a step once more, with the step compiled by XLA.
 test-tensorflow-jit: .venv/dev
-	KERAS_BACKEND=tensorflow JIT_COMPILE=1 .venv/bin/python -m pytest --numprocesses 2 \
+	KERAS_BACKEND=tensorflow JIT_COMPILE=1 .venv/bin/python -m pytest $(IN_TWO) \
 		tests/test_averaging.py tests/test_composition.py \
 		tests/test_precision.py tests/test_sparse.py \
 		tests/test_saving.py::test_keras_file --junitxml build/tensorflow-jit.xml
@@ -50,7 +54,7 @@ features: .venv/dev
 OLDEST = keras==3.10.0 jax==0.10.0
 
 test-oldest: .venv-oldest/dev
-	KERAS_BACKEND=jax .venv-oldest/bin/python -m pytest --numprocesses 2
+	KERAS_BACKEND=jax .venv-oldest/bin/python -m pytest $(IN_TWO)
 
 lint: .venv/dev
 	.venv/bin/ruff check .

@@ -1,6 +1,6 @@
 """Runs an example of distribution with PlasticityModulated in place of NeuroPlastic.
 
-python -m modulated_example jax_data_parallel --save FILE.npz
+python -m modulated_example jax_model_parallel --save FILE.npz
 """
 
 import importlib
@@ -22,16 +22,7 @@ def modulated(weight_decay=None):
     )
 
 
-def train(*arguments):
-    """`train` of torch_ddp, in a process of its own that imports the example anew."""
-    example = importlib.import_module("examples.distributed.torch_ddp")
-    example.NeuroPlastic = modulated
-    example.train(*arguments)
-
-
 if __name__ == "__main__":
     example = importlib.import_module(f"examples.distributed.{sys.argv.pop(1)}")
     example.NeuroPlastic = modulated
-    if hasattr(example, "train"):
-        example.train = train
     example.main()

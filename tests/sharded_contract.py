@@ -25,7 +25,8 @@ LAYOUTS = {  # of the weights, their slots and their gradients
     "all but gradients": [P("d"), P("d"), P()],
     "three ways": [P("a"), P(None, "b"), P("a", "b")],
 }
-CASES = [(kind, layout) for kind in KINDS for layout in LAYOUTS]
+CASES = [("auto", layout) for layout in LAYOUTS]
+CASES += [("explicit", layout) for layout in ("rows", "slots alone", "three ways")]
 STEPS = 3
 RATE = 0.1
 

@@ -122,8 +122,14 @@ def test_averages_are_swapped_in_for_tests(optimizer):
         assert abs(history["val_loss"][epoch] - unlike) > 1e-3 * want
 
 
-@both
-@pytest.mark.parametrize("options", [{}, {"weight_decay": 0.1}, {"clipnorm": 0.05}])
+@pytest.mark.parametrize(
+    ("optimizer", "options"),
+    [
+        (NeuroPlastic, {}),
+        (NeuroPlastic, {"weight_decay": 0.1, "clipnorm": 0.05}),
+        (modulated, {"weight_decay": 0.1, "clipnorm": 0.05}),
+    ],
+)
 def test_accumulation_is_one_big_batch(optimizer, options):
     """Four micro-batches a real update: weights, traces and the warm-up's clock."""
 

@@ -7,6 +7,7 @@ import importlib
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import keras
@@ -105,6 +106,7 @@ def check(many, one, optimizer, devices):
     assert excess(one, without_decay(optimizer)) > 1
 
 
+@cache
 def without_decay(optimizer):
     """The weights of the same training, but for a decay of 1e-4 a step."""
     model = digits.classifier()
@@ -114,18 +116,14 @@ def without_decay(optimizer):
     return {v.path: value(v) for v in model.trainable_variables}
 
 
-each = pytest.mark.parametrize("optimizer", [NeuroPlastic, modulated])
+@only["jax"]
+def test_jax_data_parallel(tmp_path):
+    many, (one,) = run_example("jax_data_parallel", NeuroPlastic, tmp_path, devices=8)
+    check(many, one, NeuroPlastic, devices=8)
 
 
 @only["jax"]
-@each
-def test_jax_data_parallel(optimizer, tmp_path):
-    many, (one,) = run_example("jax_data_parallel", optimizer, tmp_path, devices=8)
-    check(many, one, optimizer, devices=8)
-
-
-@only["jax"]
-@each
+@pytest.mark.parametrize("optimizer", [NeuroPlastic, modulated])
 def test_jax_model_parallel(optimizer, tmp_path):
     many, (one,) = run_example("jax_model_parallel", optimizer, tmp_path, devices=8)
     check(many, one, optimizer, devices=8)
@@ -144,10 +142,10 @@ def test_jax_model_parallel(optimizer, tmp_path):
 
 
 @only["tensorflow"]
-@each
-def test_tensorflow_mirrored(optimizer, tmp_path):
-    many, (one,) = run_example("tensorflow_mirrored", optimizer, tmp_path)
-    check(many, one, optimizer, devices=2)
+def test_tensorflow_mirrored(tmp_path):
+    """With a modulated optimizer in mirrored_contract.py alone."""
+    many, (one,) = run_example("tensorflow_mirrored", NeuroPlastic, tmp_path)
+    check(many, one, NeuroPlastic, devices=2)
 
 
 @only["tensorflow"]
@@ -158,10 +156,10 @@ def test_mirrored_contract():
 
 
 @only["torch"]
-@each
-def test_torch_ddp(optimizer, tmp_path):
-    many, (one,) = run_example("torch_ddp", optimizer, tmp_path)
+def test_torch_ddp(tmp_path):
+    """Whose processes average the gradients before any optimizer sees them."""
+    many, (one,) = run_example("torch_ddp", NeuroPlastic, tmp_path)
     assert len(many) == 2
-    check(many, one, optimizer, devices=2)
+    check(many, one, NeuroPlastic, devices=2)
     for name, x in many[0].items():
         np.testing.assert_array_equal(many[1][name], x)

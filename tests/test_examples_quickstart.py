@@ -4,9 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
+import pytest
+
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="a process of its own, as `make demo`"
+)
 def test_quickstart(tmp_path):
     picture, page = tmp_path / "course.png", tmp_path / "page.png"
     arguments = ["--epochs", "2", "--seeds", "41"]

@@ -19,6 +19,7 @@ from examples import cifar10_resnet18, transfer_resnet18
 on_torch = pytest.mark.skipif(BACKEND != "torch", reason="tried on PyTorch alone")
 
 
+@on_torch
 @pytest.mark.filterwarnings("ignore")  # those of keras-hub and keras-cv
 def test_cifar10_resnet18():
     """In its usual form, for 32×32 images."""

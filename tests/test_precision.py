@@ -1,6 +1,6 @@
 """Sixteen bits, eight bits and sixty-four: slots, steps and loss scaling."""
 
-from functools import partial
+from functools import cache, partial
 
 import keras
 import numpy as np
@@ -58,12 +58,16 @@ def test_slots_of_float64_are_float64(make, float64):
     assert {v.dtype for v in slots(model.optimizer)} == {"float64"}
 
 
+@cache
+def in_float32(make):
+    return weights(fit(make_model(make()), epochs=3))
+
+
 @both
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision_follows_float32(make, policy):
     """Within what rounding the activations to 8 or 11 bits does to the gradients."""
-    mixed = weights(fit(make_model(make(), policy), epochs=3))
-    full = weights(fit(make_model(make()), epochs=3))
+    mixed, full = weights(fit(make_model(make(), policy), epochs=3)), in_float32(make)
     assert_close(mixed, full, 0.02)
     assert any(np.any(a != b) for a, b in zip(mixed, full, strict=True))
 
@@ -113,21 +117,19 @@ def test_an_overflowing_batch_leaves_every_slot_untouched(make):
 
 
 @both
-@pytest.mark.parametrize("factor", [8.0, 1024.0])
-def test_a_fixed_loss_scale_changes_nothing(make, factor):
+def test_a_fixed_loss_scale_changes_nothing(make):
     """A power of two: not one bit, unless a product is subnormal."""
-    scaled = weights(fit(make_model(make(loss_scale_factor=factor))))
-    assert_close(scaled, weights(fit(make_model(make()))), 1e-6)
+    scaled = weights(fit(make_model(make(loss_scale_factor=1024.0)), epochs=3))
+    assert_close(scaled, in_float32(make), 1e-6)
 
 
 @both
-@pytest.mark.parametrize("average", [False, True])
-def test_float8(make, average):
-    """What is overwritten has no traces."""
+def test_float8(make):
+    """What is overwritten has no traces; `test_the_rules` is without averages."""
     model = make_model()
     for layer in model.layers:
         layer.quantize("float8")
-    model.compile(make(use_ema=average), loss="mse")
+    model.compile(make(use_ema=True), loss="mse")
     fit(model)
     traced = [v for v in model.optimizer._activities if v is not None]
     stepped = [
@@ -153,13 +155,8 @@ def test_float8_with_overwriting_averages_is_refused():
 
 
 @both
-@pytest.mark.parametrize("quantized", [False, True])
-def test_lora(make, quantized):
-    model = make_model()
-    if quantized:
-        for layer in model.layers:
-            layer.quantize("int8")
-    model.layers[0].enable_lora(2)
+def test_lora(make):
+    model = prepared("int8 lora")
     model.compile(make(), loss="mse")
     kernel = np.array(model.layers[0]._kernel.numpy())
     before = [v.numpy() for v in model.layers[0].trainable_variables]

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 from save_and_continue import OPTIMIZERS as CONTINUED
-from toy import assert_close, assert_identical, data, fit, make_model, weights
+from toy import JIT, assert_close, assert_identical, data, fit, make_model, weights
 
 from keras_neuroplastic import NeuroPlastic, PlasticityModulated, PlasticityWarmup
 
@@ -68,7 +68,13 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+# One of each kind where XLA compiles the whole step, for seconds.
+FILED = OPTIMIZERS
+if JIT is True:
+    FILED = ["plain", "average", "accumulation", "loss scale", "multi", "modulated sgd"]
+
+
+@pytest.mark.parametrize("name", FILED)
 def test_keras_file(name, tmp_path):
     if name == "multi" and not hasattr(keras.optimizers, "OptimizerMap"):
         pytest.skip("this Keras has no MultiOptimizer yet")

@@ -8,7 +8,6 @@ import jax
 import numpy as np
 from jax import lax
 from jax import numpy as jnp
-from jax.extend.backend import backends
 
 from keras_neuroplastic._sums import plain
 from keras_neuroplastic._sums.two_stages import rows
@@ -30,6 +29,8 @@ def of_magnitudes(x, axis):
 
 def in_two_stages(x):
     """The sum of x >= 0; the first stage over rows is none that XLA knows for a sum."""
+    from jax.extend.backend import backends  # which Keras has not loaded
+
     zero = np.zeros((), x.dtype)
     x = x.reshape(rows(x, None), -1)
     cpus = backends().get("cpu")

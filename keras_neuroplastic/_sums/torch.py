@@ -17,6 +17,8 @@ def clip(x, low, high):
 
 def where(condition, x, y):
     """x where the condition holds, else y, which may be a number."""
+    if isinstance(condition, bool):  # of a learning rate that a function returned
+        return x if condition else y
     return torch.where(condition, x, y)
 
 
