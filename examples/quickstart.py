@@ -3,10 +3,10 @@
     python -m examples.quickstart
 
 Trains a small network on scikit-learn's bundled digits (1,797 real images of 8 by 8
-pixels, no download). Each optimizer begins at its own default learning rate, which falls
-to zero along half a cosine, for all alike. Prints the test accuracies, and saves their
-course to quickstart.png and what plasticity did to plasticity.png. Under a minute on two
-cores.
+pixels, no download). Each optimizer begins at its own default learning rate, which
+falls to zero along half a cosine, for all alike. Prints the test accuracies, saves
+their course to quickstart.png, and to plasticity.png what plasticity did. Under a
+minute on two cores.
 """
 
 import math

@@ -30,12 +30,8 @@ KERAS = {
 # How the name of a modulated optimizer begins, and how it is modulated.
 MODULATIONS = {
     "plastic": {},
-    "plastic-full": {"strength": 1.0, "max_ratio": None, "max_alpha": 5.0},
-    "plastic-half": {"strength": 0.5, "max_ratio": None, "max_alpha": 5.0},
-    "plastic-quarter": {"strength": 0.25, "max_ratio": None, "max_alpha": 5.0},
-    "plastic-narrow": {"strength": 1.0, "max_ratio": None, "max_alpha": 2.0},
-    "plastic-capped": {"strength": 1.0, "max_ratio": 0.25, "max_alpha": 5.0},
-    "plastic-loose": {"strength": 1.0, "max_ratio": 0.5, "max_alpha": 5.0},
+    "plastic-full": {"max_ratio": None},
+    "plastic-quarter": {"max_ratio": 0.25},
     "plastic-published": {
         "strength": 0.15,
         "max_ratio": 0.25,

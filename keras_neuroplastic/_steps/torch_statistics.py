@@ -4,6 +4,8 @@ As in `statistics.py`, but by NumPy, whose operations on so few elements take a 
 of the time of PyTorch's and a tenth of Keras's.
 """
 
+import math
+
 import numpy as np
 import torch
 
@@ -24,23 +26,23 @@ def collect(step, slots, g, traces, means, before, weight):
     plastic, update, stable, unit = step.made(alpha, alpha_gradient, g_seen, before)
     plastic, update = np.dot(plastic, plastic), np.dot(update, update)
     low, high = statistics.bounds(p.min_alpha, p.max_alpha)
-    length, shift = stable.length * stable.factor, alpha - 1
+    length, shift, size = stable.length * stable.factor, alpha - 1, alpha.size
     totals, count = slots["totals"].numpy(), len(statistics.SUMS)
-    extremes = -alpha.min(), alpha.max()
+    extremes = -np.minimum.reduce(alpha), np.maximum.reduce(alpha)
     totals[count:] = np.maximum(totals[count:], extremes) if totals[0] else extremes
     totals[:count] += (
-        1,
-        shift.mean(),
-        np.dot(shift, shift) / shift.size,
-        np.count_nonzero(alpha <= low) / alpha.size,
-        np.count_nonzero(alpha >= high) / alpha.size,
-        np.count_nonzero(alpha < 0) / alpha.size,
+        1.0,
+        float(np.add.reduce(shift)) / size,
+        float(np.dot(shift, shift)) / size,
+        np.count_nonzero(alpha <= low) / size,
+        np.count_nonzero(alpha >= high) / size,
+        np.count_nonzero(alpha < 0) / size if step.numbers["scale"] > 1 else 0.0,
         norm(g),
         stable.length * unit,
         length,
-        stable.clipped,
+        float(stable.clipped),
         stable.gain,
-        np.sqrt(plastic / update) if update > 0 else 0.0,
+        math.sqrt(plastic / update) if update > 0 else 0.0,
         step.learning_rate * length / weight if weight else 0.0,
     )
     slots["sample"].numpy()[:] = alpha
@@ -58,7 +60,6 @@ def norm(x):
 def plasticity(step, g, traces, means, seen):
     """α and α_gradient of the elements seen."""
     p, scale = step.rule, step.numbers["scale"]
-    limits = p.min_alpha, p.max_alpha
     values = {"gradient": np.abs(g)}
     if not p.per_parameter:
         values = means
@@ -68,9 +69,18 @@ def plasticity(step, g, traces, means, seen):
         if "momentum" in traces:
             root = np.sqrt(seen(traces["variance"]))
             values["memory"] = np.abs(seen(traces["momentum"])) / (root + p.epsilon)
-    normal = {name: x * (1 / (means[name] + p.epsilon)) for name, x in values.items()}
-    parts = [getattr(p, f"{name}_weight") * x for name, x in normal.items()]
-    alpha_gradient = np.clip(normal["gradient"], *limits)
-    alpha = alpha_gradient + scale * (np.clip(sum(parts), *limits) - alpha_gradient)
-    zero = np.zeros_like(g)
-    return alpha + zero, alpha_gradient + zero
+    gains = {name: 1 / (mean + p.epsilon) for name, mean in means.items()}
+    first, *others = [
+        x * (getattr(p, f"{name}_weight") * gains[name]) for name, x in values.items()
+    ]
+    alpha_gradient = clip(values["gradient"] * gains["gradient"], p)
+    alpha = clip(sum(others, first), p)
+    if scale != 1:
+        alpha = alpha_gradient + scale * (alpha - alpha_gradient)
+    if not p.per_parameter:
+        alpha, alpha_gradient = (np.full_like(g, x) for x in (alpha, alpha_gradient))
+    return alpha, alpha_gradient
+
+
+def clip(x, p):
+    return np.minimum(np.maximum(x, p.min_alpha), p.max_alpha)
