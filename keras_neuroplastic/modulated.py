@@ -39,7 +39,7 @@ class PlasticityModulated(WrappingOptimizer):
         strength: σ. Float, at least 0, or a `LearningRateSchedule` of the number of
             updates made. 0 leaves the inner optimizer as it is. Defaults to 1.0.
         max_ratio: q. Float, at least 0, a `LearningRateSchedule`, or None for no
-            limit. Defaults to 0.5.
+            limit. Defaults to 0.25.
         target: "gain" or "trust". What is modulated: the update, or how far its
             length is from that of the variable. Defaults to "gain".
         modulate: Regular expression or list of them. A variable whose `path` contains
@@ -98,7 +98,7 @@ class PlasticityModulated(WrappingOptimizer):
         self,
         optimizer,
         strength=1.0,
-        max_ratio=0.5,
+        max_ratio=0.25,
         target="gain",
         modulate=None,
         activity_weight=1.0,

@@ -95,7 +95,7 @@ class ModulatedReference(Reference):
     Strength and limit may be functions of the update count.
     """
 
-    inner, strength, max_ratio, target = None, 1.0, 0.5, "gain"
+    inner, strength, max_ratio, target = None, 1.0, 0.25, "gain"
     defaults = MappingProxyType(
         {
             "weights": (1, 0, 0),

@@ -31,7 +31,7 @@ KERAS = {
 MODULATIONS = {
     "plastic": {},
     "plastic-full": {"max_ratio": None},
-    "plastic-quarter": {"max_ratio": 0.25},
+    "plastic-half": {"max_ratio": 0.5},
     "plastic-published": {
         "strength": 0.15,
         "max_ratio": 0.25,
