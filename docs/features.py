@@ -113,6 +113,11 @@ FEATURES = [
         "schedules of the plasticity scale count real updates",
     ),
     (
+        "Statistics of what plasticity did, `PlasticityMonitor`",
+        ["test_statistics.", "test_monitor."],
+        "Not saved; `steps_per_execution` is 1 on PyTorch, as everywhere in Keras",
+    ),
+    (
         "Decay excluded by path",
         ["test_averaging.test_the_decay_mask", "test_averaging.test_keras_exclusion"],
         "`exclude_from_weight_decay` is not saved; `weight_decay_exclude` is",

@@ -46,14 +46,9 @@ def load_data():
 
 
 def make_model():
-    return keras.Sequential(
-        [
-            keras.Input((64,)),
-            keras.layers.Dense(128, activation="relu"),
-            keras.layers.Dense(128, activation="relu"),
-            keras.layers.Dense(10, activation="softmax"),
-        ]
-    )
+    dense = keras.layers.Dense
+    hidden = [dense(128, activation="relu") for _ in range(2)]
+    return keras.Sequential([keras.Input((64,)), *hidden, dense(10, "softmax")])
 
 
 def train(make_optimizer, rate, seed, epochs, train_data, test_data, callbacks):
@@ -67,14 +62,8 @@ def train(make_optimizer, rate, seed, epochs, train_data, test_data, callbacks):
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
-    history = model.fit(
-        *train_data,
-        batch_size=BATCH_SIZE,
-        epochs=epochs,
-        validation_data=test_data,
-        callbacks=callbacks,
-        verbose=0,
-    )
+    options = {"validation_data": test_data, "callbacks": callbacks, "verbose": 0}
+    history = model.fit(*train_data, BATCH_SIZE, epochs, **options)
     return history.history["val_accuracy"]
 
 
