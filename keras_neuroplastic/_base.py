@@ -64,7 +64,8 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
         """Has every step from now on collect statistics; `plasticity_statistics` reads.
 
         They take two more slots a variable, which are not saved. A step that has been
-        compiled must be compiled again: `PlasticityMonitor` sees to that.
+        compiled must be compiled again: where `PlasticityMonitor` calls this, it sees
+        to that; by yourself, call `model.make_train_function(force=True)`.
         """
         if not self._collects and self._stepped is not None:
             strategy = getattr(self, "_distribution_strategy", None)  # TensorFlow's

@@ -1,5 +1,7 @@
 """The page that `PlasticityMonitor.plot` draws."""
 
+from itertools import pairwise
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -16,6 +18,8 @@ HEATMAPS = {
 
 def page(epochs, history, logs):
     """A figure of all that a monitor has kept."""
+    if any(later <= earlier for earlier, later in pairwise(epochs)):
+        epochs = list(range(len(epochs)))  # of several fits, one after another
     history = chosen(history)
     names = dict(zip(history, short_names(list(history)), strict=True))
     bands = spread(list(history), MOST_BANDS)
@@ -54,7 +58,18 @@ def short_names(paths):
     if len({*first}) == 1 and all("/" in path for path in paths):
         paths = [path.split("/", 1)[1] for path in paths]
     keep = LONGEST_NAME - 1
-    return [p if len(p) <= LONGEST_NAME else "…" + p[-keep:] for p in paths]
+    names = [p if len(p) <= LONGEST_NAME else "…" + p[-keep:] for p in paths]
+    if len({*names}) == len(names):
+        return names
+    keep -= len(str(len(names))) + 1  # numbered, or one would hide another
+    return [
+        f"{i} {p if len(p) <= keep + 1 else '…' + p[-keep:]}"
+        for i, p in enumerate(paths, 1)
+    ]
+
+
+def marker(points):
+    return "." if len(points) < 30 else ""
 
 
 def draw_bands(figure, epochs, series):
@@ -62,17 +77,22 @@ def draw_bands(figure, epochs, series):
     columns = min(len(series), 3)
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     figure.suptitle("α: median, middle half, 5 to 95 %, extremes", fontsize=11)
+    # A single epoch has a width, too, or nothing would be seen of it.
+    wide = len(epochs) == 1
+    at = [epochs[0] - 0.4, epochs[0] + 0.4] if wide else epochs
     for axes in grid.flat[len(series) :]:
         axes.remove()
     for axes, (name, values) in zip(grid.flat, series.items(), strict=False):
-        least, low, first, middle, third, high, most = values["alpha_quantiles"].T
-        axes.fill_between(epochs, low, high, color=BLUE, alpha=0.2, linewidth=0)
-        axes.fill_between(epochs, first, third, color=BLUE, alpha=0.4, linewidth=0)
-        axes.plot(epochs, middle, color=BLUE, marker="." if len(epochs) < 30 else "")
+        least, low, first, middle, third, high, most = np.repeat(
+            values["alpha_quantiles"], 1 + wide, 0
+        ).T
+        axes.fill_between(at, low, high, color=BLUE, alpha=0.2, linewidth=0)
+        axes.fill_between(at, first, third, color=BLUE, alpha=0.4, linewidth=0)
+        axes.plot(at, middle, color=BLUE, marker="" if wide else marker(epochs))
         for extreme in (least, most):
-            axes.plot(epochs, extreme, color=GREY, linestyle=":", linewidth=1)
+            axes.plot(at, extreme, color=GREY, linestyle=":", linewidth=1)
         axes.set_title(name, fontsize=9)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     for axes in grid[:, 0]:
         axes.set_ylabel("α")
     for axes in grid.flat[:columns]:
@@ -83,6 +103,8 @@ def draw_heatmaps(figure, epochs, series):
     maps = figure.subplots(1, len(HEATMAPS), sharey=True)
     for axes, (title, (names, limits)) in zip(maps, HEATMAPS.items(), strict=True):
         values = np.array([sum(s[name] for name in names) for s in series.values()])
+        if limits:
+            values = np.minimum(values, 1)  # where both bounds are one
         if limits is None:
             values = np.log10(np.where(values > 0, values, np.nan))
         low, high = limits or (None, None)
@@ -105,12 +127,14 @@ def draw_logs(figure, epochs, logs):
     left, right = figure.subplots(1, 2)
     for axes, name in ((left, "loss"), (right, "accuracy")):
         for key, color, style in ((name, BLUE, "-"), (f"val_{name}", ORANGE, "--")):
-            if values := [log.get(key, np.nan) for log in logs if key in log]:
-                at = epochs[-len(values) :]
-                axes.plot(at, values, style, color=color, label=key)
+            there = [i for i, log in enumerate(logs) if key in log]
+            at, values = [epochs[i] for i in there], [logs[i][key] for i in there]
+            if there:
+                look = {"color": color, "marker": marker(there), "label": key}
+                axes.plot(at, values, style, **look)
         axes.set_title(name, fontsize=10)
         axes.set_xlabel("epoch", fontsize=9)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if axes.lines:
             axes.legend(fontsize=8)
         else:

@@ -90,7 +90,10 @@ class WrappingOptimizer(PlasticityOptimizer):
     def set_weights(self, weights):
         count = len(self.inner_optimizer.variables)
         self.inner_optimizer.set_weights(weights[:count])
-        for trace, value in zip(self.traces, weights[count:], strict=True):
+        values, traces = weights[count:], self.traces
+        if len(values) != len(traces):
+            traces = self._saved()  # those of an optimizer that is not watched
+        for trace, value in zip(traces, values, strict=True):
             trace.assign(value)
 
     def _saved(self):

@@ -25,10 +25,11 @@ class PlasticityMonitor(keras.callbacks.Callback):
 
     To the logs of an epoch it adds four numbers, for `History`, `CSVLogger` and, if
     they come after it in the list, callbacks that monitor one:
-    `plasticity_alpha_std` and `plasticity_at_bounds`, the standard deviation of α and
-    the share of elements at one of its bounds; `plasticity_clipped`, the share of
-    steps in which `max_update_norm` acted; `plasticity_update_to_weight`, η ‖u‖ / ‖θ‖.
-    The first two are means over all elements, the others over variables.
+    `plasticity_alpha_std` and `plasticity_at_bounds`, the standard deviation of α
+    within variables and the share of elements at one of its bounds;
+    `plasticity_clipped`, the share of steps in which `max_update_norm` acted;
+    `plasticity_update_to_weight`, η ‖u‖ / ‖θ‖. The first two are of all elements, the
+    others means over variables.
 
     Args:
         log_dir: String or path, or None. Where to write series and histograms for
@@ -92,15 +93,20 @@ class PlasticityMonitor(keras.callbacks.Callback):
             model.make_train_function(force=True)  # the compiled one collects nothing
 
     def on_train_begin(self, logs=None):
-        # What was collected before is no part of the first epoch.
-        plasticity_statistics(self.model.optimizer)
         self._check_layers(watched_paths(self.model.optimizer))
         if self.log_dir is not None:
             self._writer = _summary_writer()(str(self.log_dir))
 
+    def on_epoch_begin(self, epoch, logs=None):
+        # What was collected before is no part of the epoch.
+        plasticity_statistics(self.model.optimizer)
+
     def on_epoch_end(self, epoch, logs=None):
         # Not an optimizer kept since: `self.model` sees to it that the state is there.
-        found = plasticity_statistics(self.model.optimizer)
+        # Another monitor may want to read, too.
+        found = plasticity_statistics(self.model.optimizer, reset=False)
+        # Once more, for TensorFlow builds the optimizer late.
+        self._check_layers(watched_paths(self.model.optimizer))
         if self.layers is not None:
             found = {p: s for p, s in found.items() if matches(p, self.layers)}
         self.epochs.append(epoch)
@@ -188,6 +194,11 @@ class PlasticityMonitor(keras.callbacks.Callback):
 
         if not self.epochs:
             raise ValueError("`plot` needs an epoch: call `fit` with this callback.")
+        if not self.history:
+            raise ValueError(
+                "`plot` needs a step: in the epochs watched, the optimizer moved no "
+                "variable."
+            )
         figure = _plot.page(self.epochs, self.history, self._logs)
         if path is not None:
             figure.savefig(path)
@@ -202,7 +213,9 @@ def totals(found):
     sizes = [s["size"] for s in statistics]
 
     def mean(*names, weights=None):
+        # Both shares are 1 where both bounds of α are one number.
         values = [sum(s[name] for name in names) for s in statistics]
+        values = np.minimum(values, 1) if len(names) > 1 else values
         return float(np.average(values, weights=weights))
 
     square = np.average([s["alpha_std"] ** 2 for s in statistics], weights=sizes)

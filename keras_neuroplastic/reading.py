@@ -1,6 +1,7 @@
 """Reading what plasticity did, of an optimizer by itself or within another."""
 
 import math
+from collections import Counter
 
 import keras
 
@@ -20,7 +21,16 @@ def optimizers_within(optimizer):
 def watched_paths(optimizer):
     """The paths of the variables of which statistics are to be had."""
     found = optimizers_within(optimizer)
-    return [_validation.path(v) for each in found for v in each._stepped or []]
+    return names([v for each in found for v in each._stepped or []])
+
+
+def names(variables):
+    """The path of each, and where it is that of others, which of them: "path#2"."""
+    seen, result = Counter(), []
+    for path in map(_validation.path, variables):
+        seen[path] += 1
+        result.append(path if seen[path] == 1 else f"{path}#{seen[path]}")
+    return result
 
 
 def plasticity_statistics(optimizer, reset=True):
@@ -71,7 +81,7 @@ def plasticity_statistics(optimizer, reset=True):
             "`optimizer` must be a NeuroPlastic or PlasticityModulated, or be around "
             f"one. Received: optimizer={optimizer!r}"
         )
-    told = {}
+    told, paths = {}, iter(watched_paths(optimizer))
     for each in found:
         if not each._collects:
             raise ValueError(
@@ -81,11 +91,12 @@ def plasticity_statistics(optimizer, reset=True):
             )
         slots = zip(each._stepped or [], each._totals, each._samples, strict=True)
         for variable, totals, sample in slots:
+            path = next(paths)
             values = (keras.ops.convert_to_numpy(v) for v in (totals, sample))
             summary = statistics.summary(*values)
             if summary is not None:
                 size = math.prod(variable.shape)
-                told[_validation.path(variable)] = {"size": size, **summary}
+                told[path] = {"size": size, **summary}
             if reset:
                 totals.assign(keras.ops.zeros(totals.shape, totals.dtype))
     return told

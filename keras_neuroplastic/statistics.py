@@ -6,7 +6,6 @@ variable, at most `SAMPLE` elements; all of it would be made anew for each sum.
 """
 
 import math
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,9 +36,18 @@ SLOTS = "totals", "sample"
 NEAR = 0.05
 
 
-@lru_cache
+# By shape. Not lru_cache, of which torch.compile warns: `shapes` fills it beforehand.
+STRIDES = {}
+
+
 def strides(shape):
     """One for each axis, of the elements to look at: every axis as even as may be."""
+    if shape not in STRIDES:
+        STRIDES[shape] = spread(shape)
+    return STRIDES[shape]
+
+
+def spread(shape):
     steps = [1] * len(shape)
     counts = list(shape)
     while math.prod(counts) > SAMPLE:

@@ -1,5 +1,6 @@
 """PlasticityMonitor tells what happened, wherever and however a model is trained."""
 
+import copy
 import csv
 import struct
 import sys
@@ -232,3 +233,58 @@ def test_the_page_is_legible(layers, tmp_path):
 def test_a_page_of_a_run(tmp_path):
     watched().plot(tmp_path / "page.png")
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_two_monitors_see_the_same():
+    kernels, biases = (
+        PlasticityMonitor(layers="kernel"),
+        PlasticityMonitor(layers="bias"),
+    )
+    fit(make_model(NeuroPlastic()), 2, callbacks=[kernels, biases])
+    for monitor in (kernels, biases):
+        assert len(monitor.history) == 2
+        for series in monitor.history.values():
+            assert list(series["steps"]) == [BATCHES_PER_EPOCH] * 2
+
+
+def test_variables_of_one_name_are_told_apart():
+    variables = [keras.Variable(np.ones(3), name="w") for _ in range(2)]
+    optimizer = NeuroPlastic()
+    optimizer.collect_statistics()
+    gradients = [keras.ops.ones(3), 2 * keras.ops.ones(3)]
+    optimizer.apply(gradients, variables)
+    norms = {k: s["gradient_norm"] for k, s in plasticity_statistics(optimizer).items()}
+    assert norms == pytest.approx({"w": 3**0.5, "w#2": 2 * 3**0.5}, rel=1e-6)
+
+
+def test_names_that_end_alike_have_a_row_each():
+    names = [
+        f"m/block_{i}_of_a_transformer_with_attention/query/kernel" for i in range(5)
+    ]
+    assert len({*_plot.short_names(names)}) == 5
+
+
+def test_a_page_without_a_step_says_so():
+    monitor = PlasticityMonitor()
+    model = make_model(NeuroPlastic(gradient_accumulation_steps=50))
+    fit(model, callbacks=[monitor])
+    with pytest.raises(ValueError, match="`plot` needs a step"):
+        monitor.plot()
+
+
+def test_one_bound_counts_once():
+    monitor = PlasticityMonitor()
+    model = make_model(NeuroPlastic(min_alpha=1.0, max_alpha=1.0))
+    fit(model, callbacks=[monitor])
+    assert model.history.history["plasticity_at_bounds"] == [1.0]
+
+
+def test_a_copied_wrapper_is_watched_before_it_is_built():
+    model = fit(make_model(PlasticityModulated("adam")))
+    copied = copy.deepcopy(model.optimizer)
+    copied.collect_statistics()
+    copied.build(model.trainable_variables)
+    for mine, theirs in zip(
+        copied._activities, model.optimizer._activities, strict=True
+    ):
+        np.testing.assert_array_equal(mine.numpy(), theirs.numpy())
