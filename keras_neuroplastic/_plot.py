@@ -1,18 +1,22 @@
 """The page that `PlasticityMonitor.plot` draws."""
 
 from itertools import pairwise
+from operator import itemgetter
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from keras_neuroplastic.statistics import share_at_bounds
+
 MOST_ROWS, MOST_BANDS, LONGEST_NAME = 40, 6, 30
 # Two colours that everyone can tell apart, also in grey.
 BLUE, ORANGE, GREY = "#0072b2", "#e69f00", "#666666"
+# What makes the values of a row, and the limits of the colours.
 HEATMAPS = {
-    "share of elements at a bound": (("share_at_min", "share_at_max"), (0, 1)),
-    "share of steps cut to the norm limit": (("share_clipped",), (0, 1)),
-    "update / weight, as a power of ten": (("update_to_weight",), None),
+    "share of elements at a bound": (share_at_bounds, (0, 1)),
+    "share of steps cut to the norm limit": (itemgetter("share_clipped"), (0, 1)),
+    "update / weight, as a power of ten": (itemgetter("update_to_weight"), None),
 }
 
 
@@ -101,10 +105,8 @@ def draw_bands(figure, epochs, series):
 
 def draw_heatmaps(figure, epochs, series):
     maps = figure.subplots(1, len(HEATMAPS), sharey=True)
-    for axes, (title, (names, limits)) in zip(maps, HEATMAPS.items(), strict=True):
-        values = np.array([sum(s[name] for name in names) for s in series.values()])
-        if limits:
-            values = np.minimum(values, 1)  # where both bounds are one
+    for axes, (title, (value, limits)) in zip(maps, HEATMAPS.items(), strict=True):
+        values = np.array([value(s) for s in series.values()])
         if limits is None:
             values = np.log10(np.where(values > 0, values, np.nan))
         low, high = limits or (None, None)

@@ -234,6 +234,16 @@ def path(variable):
     return getattr(variable, "path", variable.name)
 
 
+def check_matches(name, expressions, paths, kind="a variable"):
+    """A ValueError for an expression that no path matches, if there are any paths."""
+    for expression in expressions:
+        if paths and not any(matches(path, [expression]) for path in paths):
+            raise ValueError(
+                f"`{name}` must match the path of {kind}. Received: "
+                f"{name}={expression!r}, for {', '.join(paths)}"
+            )
+
+
 def matches(name, expressions):
     """Whether one of several regular expressions is found in a variable's path."""
     return any(re.search(expression, name) for expression in expressions)

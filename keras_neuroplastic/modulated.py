@@ -156,12 +156,7 @@ class PlasticityModulated(WrappingOptimizer):
         """The indices of the variables to modulate."""
         patterns = ("",) if self.modulate is None else self.modulate
         paths = [_validation.path(variable) for variable in variables]
-        for pattern in patterns:
-            if paths and not any(_validation.matches(p, [pattern]) for p in paths):
-                raise ValueError(
-                    "`modulate` must match the path of a variable. Received: "
-                    f"modulate={pattern!r}, for {', '.join(paths)}"
-                )
+        _validation.check_matches("modulate", patterns, paths)
         return [
             index
             for index, (variable, path) in enumerate(zip(variables, paths, strict=True))

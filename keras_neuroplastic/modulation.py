@@ -65,6 +65,8 @@ def step(p, theta, traces, g, old, eta, scale, strength, max_ratio, axis=None):
         d = d * (rules.clip(trust, 0.5, 1.5) - 1)
     if max_ratio is not None:
         d = limit(d / unit, max_ratio * length, tiny, axis) * unit
+    if not (p.stabilizes or watched):
+        return theta - d, new
     # Where η is 0 nothing moves, whatever u is.
     rate = _sums.where(eta > 0, eta, 1.0)
     raw, unit_of_u = (moved + d) / unit, unit / rate

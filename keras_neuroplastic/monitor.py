@@ -6,10 +6,12 @@ import numpy as np
 from keras_neuroplastic import _validation
 from keras_neuroplastic._validation import matches
 from keras_neuroplastic.reading import (
+    begin_anew,
     optimizers_within,
     plasticity_statistics,
     watched_paths,
 )
+from keras_neuroplastic.statistics import share_at_bounds
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
@@ -99,7 +101,7 @@ class PlasticityMonitor(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         # What was collected before is no part of the epoch.
-        plasticity_statistics(self.model.optimizer)
+        begin_anew(self.model.optimizer)
 
     def on_epoch_end(self, epoch, logs=None):
         # Not an optimizer kept since: `self.model` sees to it that the state is there.
@@ -123,12 +125,8 @@ class PlasticityMonitor(keras.callbacks.Callback):
             self._writer = None
 
     def _check_layers(self, paths):
-        for pattern in self.layers or ():
-            if paths and not any(matches(path, [pattern]) for path in paths):
-                raise ValueError(
-                    "`layers` must match the path of a variable that the optimizer "
-                    f"modulates. Received: layers={pattern!r}, for {', '.join(paths)}"
-                )
+        kind = "a variable that the optimizer modulates"
+        _validation.check_matches("layers", self.layers or (), paths, kind)
 
     def _write(self, epoch, found):
         for path, statistics in found.items():
@@ -209,21 +207,17 @@ def totals(found):
     """What an epoch's logs get, from the statistics of all variables."""
     if not found:
         return {}
-    statistics = found.values()
-    sizes = [s["size"] for s in statistics]
-
-    def mean(*names, weights=None):
-        # Both shares are 1 where both bounds of α are one number.
-        values = [sum(s[name] for name in names) for s in statistics]
-        values = np.minimum(values, 1) if len(names) > 1 else values
-        return float(np.average(values, weights=weights))
-
-    square = np.average([s["alpha_std"] ** 2 for s in statistics], weights=sizes)
+    rows = list(found.values())
+    sizes = [row["size"] for row in rows]
+    square = np.average([row["alpha_std"] ** 2 for row in rows], weights=sizes)
+    at_bounds = np.average([share_at_bounds(row) for row in rows], weights=sizes)
     return {
         "plasticity_alpha_std": float(np.sqrt(square)),
-        "plasticity_at_bounds": mean("share_at_min", "share_at_max", weights=sizes),
-        "plasticity_clipped": mean("share_clipped"),
-        "plasticity_update_to_weight": mean("update_to_weight"),
+        "plasticity_at_bounds": float(at_bounds),
+        "plasticity_clipped": float(np.mean([r["share_clipped"] for r in rows])),
+        "plasticity_update_to_weight": float(
+            np.mean([row["update_to_weight"] for row in rows])
+        ),
     }
 
 

@@ -97,6 +97,13 @@ def plasticity_statistics(optimizer, reset=True):
             if summary is not None:
                 size = math.prod(variable.shape)
                 told[path] = {"size": size, **summary}
-            if reset:
-                totals.assign(keras.ops.zeros(totals.shape, totals.dtype))
+    if reset:
+        begin_anew(optimizer)
     return told
+
+
+def begin_anew(optimizer):
+    """Forgets what the steps did, unread."""
+    for each in optimizers_within(optimizer):
+        for totals in each._totals:
+            totals.assign(keras.ops.zeros(totals.shape, totals.dtype))

@@ -203,12 +203,12 @@ def step(
     # In units of the mean of |g|, where squares neither overflow nor vanish, whatever
     # the size of the gradient.
     h, unit = g * found.gains[0], found.means[0] + p.epsilon
-    if p.residual is None:
-        raw = alpha * h
-    else:
+    watched = "totals" in traces
+    if p.residual is not None:
         alpha_gradient = gradient_plasticity(found, p)
         raw = p.residual.update(h, alpha, alpha_gradient, unit, residual_strength, axis)
-    watched = "totals" in traces
+    elif p.stabilizes or watched:
+        raw = alpha * h
     if p.stabilizes or p.residual is not None:
         stable = stabilize(raw, unit, p, axis)
     else:

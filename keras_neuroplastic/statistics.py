@@ -37,17 +37,19 @@ NEAR = 0.05
 
 
 # By shape. Not lru_cache, of which torch.compile warns: `shapes` fills it beforehand.
-STRIDES = {}
+GRIDS = {}
+
+
+def grid(shape):
+    """Which elements to look at."""
+    shape = tuple(shape)
+    if shape not in GRIDS:
+        GRIDS[shape] = tuple(slice(None, None, step) for step in strides(shape))
+    return GRIDS[shape]
 
 
 def strides(shape):
-    """One for each axis, of the elements to look at: every axis as even as may be."""
-    if shape not in STRIDES:
-        STRIDES[shape] = spread(shape)
-    return STRIDES[shape]
-
-
-def spread(shape):
+    """One for each axis: every axis as even as may be."""
     steps = [1] * len(shape)
     counts = list(shape)
     while math.prod(counts) > SAMPLE:
@@ -57,14 +59,9 @@ def spread(shape):
     return steps
 
 
-def grid(shape):
-    """Which elements to look at."""
-    return tuple(slice(None, None, step) for step in strides(shape))
-
-
 def shapes(shape):
     """The shapes of both arrays of a variable of `shape`, by name."""
-    counts = (-(-n // s) for n, s in zip(shape, strides(tuple(shape)), strict=True))
+    counts = (len(range(n)[part]) for n, part in zip(shape, grid(shape), strict=True))
     return dict(zip(SLOTS, ((len(TOTALS),), (math.prod(counts),)), strict=True))
 
 
@@ -72,13 +69,18 @@ def sample(x, axis=None):
     """The elements of x to look at, in a row; with `axis`, the rows as they are."""
     if axis is not None:
         return x
-    return ops.reshape(x[grid(tuple(x.shape))], (-1,))
+    return ops.reshape(x[grid(x.shape)], (-1,))
 
 
 def bounds(min_alpha, max_alpha):
     """Up to which α is at its minimum, and from where on at its maximum."""
     margin = NEAR * (max_alpha - min_alpha)
     return min_alpha + margin, max_alpha - margin
+
+
+def share_at_bounds(found):
+    """Of a summary, or of a series of them. Both bounds may be one number."""
+    return np.minimum(found["share_at_min"] + found["share_at_max"], 1.0)
 
 
 def ratio(x, y):

@@ -5,7 +5,7 @@ from itertools import groupby
 import numpy as np
 from scipy import stats
 
-from examples.harness.optimizers import bare
+from examples.harness.optimizers import BARE
 
 REFERENCE = "gradient-only"
 # What tells the rows of one cell apart.
@@ -77,7 +77,7 @@ def reference(rows, row, name=REFERENCE):
 
 def base(row):
     """The name of the optimizer that a row's modulates, or None."""
-    return bare(row[0])
+    return BARE.get(row[0])
 
 
 def differences(runs, others):

@@ -42,8 +42,8 @@ MODULATIONS = {
         "max_alpha": 2.0,
     },
 }
-# Longer beginnings first, so that the first that fits is the right one.
-BEGINNINGS = sorted(MODULATIONS, key=len, reverse=True)
+# The optimizer that each modulates, by name.
+BARE = {f"{beginning}-{name}": name for beginning in MODULATIONS for name in KERAS}
 MODULATED = {
     f"{beginning}-{name}": modulated(make, options)
     for beginning, options in MODULATIONS.items()
@@ -66,16 +66,4 @@ LEARNING_RATES = {
     "lion": 0.0001,
     "muon": 0.001,
 }
-LEARNING_RATES |= {
-    f"{beginning}-{name}": LEARNING_RATES[name]
-    for beginning in MODULATIONS
-    for name in KERAS
-}
-
-
-def bare(name):
-    """The name of the optimizer that a modulated one modulates, or None."""
-    for beginning in BEGINNINGS:
-        if name.startswith(f"{beginning}-"):
-            return name.removeprefix(f"{beginning}-")
-    return None
+LEARNING_RATES |= {name: LEARNING_RATES[bare] for name, bare in BARE.items()}

@@ -9,8 +9,9 @@ import math
 
 import torch
 
-from keras_neuroplastic import rules, statistics
+from keras_neuroplastic import rules
 from keras_neuroplastic._steps.torch_cpu import Step, clip
+from keras_neuroplastic._steps.torch_statistics import seen
 from keras_neuroplastic.modulation import TINY
 
 
@@ -56,9 +57,7 @@ class ModulatedStep(Step):
         raw = before.add_(d)  # η (b + d)
         unit = 1 / self.learning_rate if self.learning_rate else 1.0
         stable = rules.Stabilized(None, self.length([raw]), unit, False, 1.0)
-        grid = statistics.grid(tuple(d.shape))
-        d, raw = (x.numpy()[grid].ravel() for x in (d, raw))
-        return d, raw, stable, unit
+        return seen(d), seen(raw), stable, unit
 
     def shorten(self, old, moved, part):
         """What is left of a part of such a length: its trust, and the limit."""

@@ -14,15 +14,10 @@ from keras_neuroplastic import statistics
 
 def collect(step, slots, g, traces, means, before, weight):
     """Adds a step that has just been made to `totals`, and keeps its sample of α."""
-    p, grid = step.rule, statistics.grid(tuple(g.shape))
-
-    def seen(x):
-        return x.numpy()[grid].ravel()
-
-    g_seen = seen(g)
+    p, g_seen = step.rule, seen(g)
     if not g_seen.size:
         return
-    alpha, alpha_gradient = plasticity(step, g_seen, traces, means, seen)
+    alpha, alpha_gradient = plasticity(step, g_seen, traces, means)
     plastic, update, stable, unit = step.made(alpha, alpha_gradient, g_seen, before)
     plastic, update = np.dot(plastic, plastic), np.dot(update, update)
     low, high = statistics.bounds(p.min_alpha, p.max_alpha)
@@ -48,6 +43,11 @@ def collect(step, slots, g, traces, means, before, weight):
     slots["sample"].numpy()[:] = alpha
 
 
+def seen(x):
+    """The elements of x to look at, as an array."""
+    return x.numpy()[statistics.grid(x.shape)].ravel()
+
+
 def norm(x):
     """‖x‖, whatever the size of its elements."""
     x = x.view(-1)
@@ -57,7 +57,7 @@ def norm(x):
     return torch.linalg.vector_norm(x, dtype=torch.float64).item()
 
 
-def plasticity(step, g, traces, means, seen):
+def plasticity(step, g, traces, means):
     """α and α_gradient of the elements seen."""
     p, scale = step.rule, step.numbers["scale"]
     values = {"gradient": np.abs(g)}
