@@ -1,6 +1,6 @@
 """What a step launches on a GPU, counted on a machine that may have none.
 
-    KERAS_BACKEND=torch python -m benchmarks.gpu_count_torch --set resnet18
+    KERAS_BACKEND=torch python -m benchmarks.gpu_count_torch --sets resnet18
 
 The step of PyTorch's eager mode runs on fake CUDA tensors, which have shapes and no
 numbers, and every operation is counted: the kernels that it launches, the numbers that
@@ -233,16 +233,20 @@ def count(name, shapes, dtype="float32"):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     sets = list(PARAMETER_SETS)
-    parser.add_argument("--set", nargs="+", choices=sets, default=sets, dest="sets")
+    parser.add_argument("--sets", nargs="+", choices=sets, default=sets)
     parser.add_argument(
-        "--optimizer", nargs="+", choices=OPTIMIZERS, default=OPTIMIZERS, metavar="NAME"
+        "--optimizers",
+        nargs="+",
+        choices=OPTIMIZERS,
+        default=OPTIMIZERS,
+        metavar="NAME",
     )
     parser.add_argument("--operations", action="store_true", help="lists them as well")
     options = parser.parse_args()
     for set_name in options.sets:
         shapes, rows = PARAMETER_SETS[set_name], []
         parameters = sum(map(math.prod, shapes))
-        for name in options.optimizer:
+        for name in options.optimizers:
             counted = count(name, shapes)
             numbers = *counted.launches.values(), counted.copies, counted.reads
             passes = counted.bytes / 4 / parameters

@@ -11,10 +11,11 @@ PACKAGES = ("keras", "jax", "tensorflow", "torch", "optax", "numpy")
 
 
 def described():
-    """Date, processor, cores and versions."""
+    """Date, processor, GPU if there is one, cores and versions."""
     return {
         "date": datetime.date.today().isoformat(),
         "processor": processor(),
+        "gpu": gpu(),
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         "versions": {
@@ -32,6 +33,19 @@ def processor():
         return platform.processor()
     names = [line.split(":")[1].strip() for line in lines if "model name" in line]
     return names[0] if names else platform.machine()
+
+
+def gpu():
+    """The name of the GPU that the backend steps on, or None."""
+    if (torch := sys.modules.get("torch")) and torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    if jax := sys.modules.get("jax"):
+        devices = [d for d in jax.devices() if d.platform != "cpu"]
+        return devices[0].device_kind if devices else None
+    if tensorflow := sys.modules.get("tensorflow"):
+        devices = tensorflow.config.list_physical_devices("GPU")
+        return devices[0].name if devices else None
+    return None
 
 
 def peak_extra_bytes(run):
