@@ -57,6 +57,8 @@ def train_each(run, model, pairs, fit):
         parts.append(run.metrics)
     else:
         run.metrics = {name: mean([p[name] for p in parts]) for name in parts[0]}
+        seconds = np.sum([p["seconds"] for p in parts], axis=0)
+        run.metrics["seconds"] = seconds.round(2).tolist()
     for _ in run.metrics["loss"]:
         count_epoch()
 
