@@ -17,12 +17,13 @@ pytest.importorskip("tqdm", reason="needs the extra `examples`")
 from sklearn.datasets import load_digits
 from test_study import once
 
-from examples import irrelevant_inputs, report
-from examples.harness import data, results
+from examples import gene_expression, irrelevant_inputs, report
+from examples.harness import data, folds, results
 
 ROOT = Path(__file__).parent.parent
 BACKEND = keras.backend.backend()
 STUDIES = ["mnist", "fashion_mnist", "low_data", "noisy_labels", "irrelevant_inputs"]
+STUDIES += ["gene_expression", "language_model"]
 RESNETS = ["cifar10_resnet18", "transfer_resnet18"]
 SCRIPTS = [*STUDIES, *RESNETS, "report", "quickstart", f"custom_loop_{BACKEND}"]
 
@@ -177,6 +178,67 @@ def test_more_examples_than_the_limit_get_one_line(capsys):
     message = capsys.readouterr().err
     assert message.count("\n") == 1
     assert "argument --examples: 1025 is more than --limit 1024" in message
+
+
+def expression(name):
+    """Twenty genes, and a hundred of noise; a class of five beside larger ones."""
+    random = np.random.default_rng(0)
+    names = np.repeat(["a", "b", "c", "rare"], [12, 14, 9, 5])
+    numbers = np.unique(names, return_inverse=True)[1]
+    x = random.standard_normal((40, 120))
+    x[:, :20] += random.standard_normal((4, 20))[numbers]
+    return x, names
+
+
+def test_gene_expression(monkeypatch):
+    if not importlib.util.find_spec("ISLP"):
+        monkeypatch.setattr(gene_expression, "load", expression)
+    optimizers = "--optimizer", "sgd-l1-1e-3", "activity-only-unbounded-free"
+    records = run("gene_expression", "--learning-rate", "0.003", *optimizers)
+    for record in records:
+        assert record["metrics"]["val_accuracy"][-1] > 0.5
+
+
+@once
+def test_gene_expression_is_tuned_within_each_seed(monkeypatch):
+    seen, splits = [], folds.splits
+
+    def note(labels, count, seed, evaluate_on):
+        pairs = splits(labels, count, seed, evaluate_on)
+        seen.append((seed, evaluate_on, pairs))
+        return pairs
+
+    monkeypatch.setattr(folds, "splits", note)
+    monkeypatch.setattr(gene_expression, "load", expression)
+    arguments = "--tune", "--seeds", "1", "2", "--optimizer", "sgd", "adam"
+    records = run("gene_expression", *arguments, "--model", "mlp")
+    for seed in 1, 2:
+        tests = [pairs[0] for s, part, pairs in seen if (s, part) == (seed, "test")]
+        assert len(tests) == 2
+        for mine, other in zip(*tests, strict=True):  # the same for both optimizers
+            np.testing.assert_array_equal(mine, other)
+        chosen, tested = tests[0]
+        assert len(tested) == 35 - 15  # without the rare ones
+        for s, part, pairs in seen:
+            if (s, part) == (seed, "validation"):
+                assert {*np.concatenate([i for p in pairs for i in p])} == {*chosen}
+    assert {len(r["metrics"]["val_accuracy"]) for r in records} == {2}
+
+
+def test_language_model(capsys):
+    [record] = run("language_model", "--optimizer", "adam", "--learning-rate", "0.01")
+    course = record["metrics"]["val_loss"]
+    assert course[1] < course[0] < np.log(3000)
+    capsys.readouterr()
+    report.main(["results/smoke/language_model.jsonl"])
+    assert f"| adam | 0.01 | 1 | {course[1]:.3f} |" in capsys.readouterr().out
+
+
+@once
+@pytest.mark.parametrize("model", ["lstm", "transformer"])
+def test_language_model_with_another_network(model):
+    [record] = run("language_model", "--model", model, "--optimizer", "adam")
+    assert record["metrics"]["val_loss"][-1] < np.log(3000)
 
 
 def test_custom_loop():

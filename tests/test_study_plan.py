@@ -1,19 +1,25 @@
 """Which runs a study consists of, and what it says that they will cost."""
 
 import contextlib
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+from keras.backend import backend
 
 pytest.importorskip("filelock", reason="needs the extra `examples`")
 pytest.importorskip("tqdm", reason="needs the extra `examples`")
 
 from test_study import finish_at_once, make_train, once, run_study
 
-from examples import harness
+from examples import harness, low_data
 from examples.harness import data
 from examples.harness.optimizers import LEARNING_RATES
 from examples.harness.run import Run
+from examples.harness.study import Study
+
+MEASURED = Path(__file__).parent.parent / "examples" / "measured"
 
 
 @once
@@ -64,6 +70,28 @@ def test_wrong_arguments_get_one_line(arguments, tmp_path, capsys):
 
 
 @once
+def test_several_learning_rates_are_one_run_each(tmp_path, capsys):
+    path, rates = tmp_path / "toy.jsonl", ["0.01", "0.3"]
+    run_study(path, "--learning-rate", "0.3", train=finish_at_once)
+    records = run_study(path, "--learning-rate", *rates, train=finish_at_once)
+    assert [r["config"]["learning_rate"] for r in records] == [0.3, 0.01]
+    with pytest.raises(SystemExit):
+        run_study(path, "--tune", "--learning-rate", *rates)
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "--learning-rate: with --tune, one is the middle of the grid" in message
+
+
+@pytest.mark.skipif(backend() != "jax", reason="the records are of runs on JAX")
+def test_published_runs_are_found_again(tmp_path, monkeypatch, capsys):
+    """Their settings are their name, which must not change."""
+    path = shutil.copy(MEASURED / "low_data.jsonl", tmp_path)
+    monkeypatch.setattr(Study, "make", stop)  # nothing is to be trained
+    command = "--tune --fraction 0.1 --optimizer adam plastic-muon --seeds 41 42 43"
+    low_data.main([*command.split(), "--results", path])
+    assert ", 0 epochs to go" in capsys.readouterr().out
+
+
+@once
 def test_no_trial_asks_for_the_test_set(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(data, "load", lambda *arguments: asked.append(arguments))
@@ -77,7 +105,7 @@ def test_no_trial_asks_for_the_test_set(tmp_path, monkeypatch):
     assert asked == [*trials, *[("toy", "test", None)] * 2]
 
 
-def stop(run):
+def stop(*_):
     raise KeyboardInterrupt
 
 

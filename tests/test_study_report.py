@@ -148,6 +148,33 @@ def test_a_modulated_optimizer_is_compared_with_the_bare_one(tmp_path, capsys):
     assert "bare" not in printed_table(path, capsys, mixed)
 
 
+def test_a_study_may_count_the_loss(tmp_path, capsys):
+    records = []
+    for name, values in ("adam", [1.0, 1.5]), ("gradient-only", [1.25, 1.25]):
+        for record, value in zip(runs(name, 0.1, [0.5, 0.5]), values, strict=True):
+            metrics = {**record["metrics"], "val_loss": [9.0, value]}
+            records.append({**record, "metric": "val_loss", "metrics": metrics})
+    path = tmp_path / "toy.jsonl"
+    printed = printed_table(path, capsys, records, "--figures", str(tmp_path))
+    assert "| seeds | loss | from gradient-only |" in printed
+    assert "| gradient-only | 0.1 | 2 | 1.250 ± 0.000 |  |  |  |" in printed
+    assert "| 0.000 ± 3.177 | 1/1/0 |" in printed
+    lower = [r for r in records if r["config"]["seed"] == 0]
+    assert "| -0.250 | 1/0/0 |" in printed_table(path, capsys, lower)
+
+
+def test_seeds_that_are_tuned_apart_are_one_row(tmp_path, capsys):
+    records, trials = [], []
+    for rate, values in (0.1, [0.5]), (0.3, [0.7, 0.7]):
+        tuned = {"tuned": "each seed"}
+        records.append(runs("adam", rate, values, **tuned)[-1])
+        trials += runs("adam", rate, values, **tuned, evaluate_on="validation")
+    printed = printed_table(tmp_path / "toy.jsonl", capsys, records)
+    assert "| adam | tuned | 2 | 60.00 ± 127.06 |" in printed
+    printed = printed_table(tmp_path / "toy.jsonl", capsys, trials)
+    assert "| adam | 0.3 (tuned) | 2 | 70.00 ± 0.00 |" in printed
+
+
 @pytest.fixture
 def drawn(monkeypatch):
     """The axes of every figure, kept open."""

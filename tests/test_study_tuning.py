@@ -16,21 +16,32 @@ FIRST = [0.1, 0.3, 1, 3, 10]
 LOWER, HIGHER = [0.03, 0.01, 0.003, 0.001], [30, 100, 300, 1000]
 
 
-def search(accuracies, diverged=(), seeds=(0,)):
+def search(
+    accuracies,
+    diverged=(),
+    seeds=(0,),
+    losses=lambda rate, seed: 1.0,
+    metric="val_accuracy",
+):
     """(rates in the order of trial, the best, warning), around a rate of 1.
 
     Args:
         accuracies: Function of rate and seed.
         diverged: Pairs of rate and seed whose runs do.
+        losses: As accuracies.
+        metric: Which of the two counts.
     """
-    tuning, tried = Tuning("toy", {"learning_rate": 1.0}, seeds), []
+    tuning, tried = Tuning("toy", {"learning_rate": 1.0}, seeds, metric), []
 
     def get_records(trials):
         pairs = [(t["learning_rate"], t["seed"]) for t in trials]
         tried.extend(rate for rate, seed in pairs if seed == seeds[0])
         return [
             {
-                "metrics": {"val_accuracy": [0.0, accuracies(*pair)]},
+                "metrics": {
+                    "val_accuracy": [0.0, accuracies(*pair)],
+                    "val_loss": [9.0, losses(*pair)],
+                },
                 "diverged": pair in diverged,
             }
             for pair in pairs
@@ -101,6 +112,26 @@ def test_the_mean_over_the_seeds_decides():
     assert search(accuracies, everything_but_one, seeds=(0, 1))[1] == 1
 
 
+def valley(at):
+    """Loss that rises from a rate to both sides."""
+    return lambda rate, seed: max(rate / at, at / rate)
+
+
+def test_where_the_loss_counts_the_lowest_wins():
+    counts = {"losses": valley(0.3), "metric": "val_loss"}
+    assert search(peak(3), **counts)[1] == 0.3
+    assert search(peak(3), {(0.3, 0)}, **counts)[1] != 0.3
+
+
+def test_of_equal_accuracies_the_lower_loss_wins():
+    def accuracies(rate, seed):
+        return 0.5 + 0.1 * (0.2 < rate < 5)
+
+    assert search(accuracies)[1] == 0.3
+    assert search(accuracies, losses=valley(3))[1] == 3
+    assert search(accuracies, losses=valley(10))[1] == 3  # accuracy comes first
+
+
 def peaked(at, before=lambda run: None):
     """In place of training: accuracy that falls off from a rate to both sides."""
 
@@ -151,6 +182,23 @@ def test_tuning_seeds(tmp_path, capsys):
         run_study(tmp_path / "toy.jsonl", *TUNE, "--tuning-seeds", "0", "41")
     message = capsys.readouterr().err.splitlines()[-1]
     assert "argument --tuning-seeds: 41 is among --seeds" in message
+
+
+@once
+def test_each_seed_is_tuned_by_itself(tmp_path):
+    def train(run):
+        at = {1: 0.03, 2: 1.0}[run.seed]
+        peaked(at)(run)
+
+    arguments = "--tune", "--optimizer", "gradient-only", "--seeds", "1", "2"
+    path = tmp_path / "toy.jsonl"
+    records = run_study(path, *arguments, train=train, tune_each_seed=True)
+    final = [r["config"] for r in records if r["config"]["evaluate_on"] == "test"]
+    assert [(c["seed"], c["learning_rate"]) for c in final] == [(1, 0.03), (2, 1)]
+    trials = [r["config"] for r in records if r["config"]["evaluate_on"] != "test"]
+    assert [c["seed"] for c in trials] == [1] * 5 + [2] * 6
+    with pytest.raises(SystemExit):  # there is nothing to choose
+        run_study(path, *arguments, "--tuning-seeds", "3", tune_each_seed=True)
 
 
 @once

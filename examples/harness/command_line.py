@@ -6,16 +6,19 @@ from examples.arguments import Parser, count, number, results_file, seed
 from examples.harness.optimizers import (
     KERAS,
     MODULATIONS,
-    NEUROPLASTIC,
     OPTIMIZERS,
 )
 from examples.harness.tuning import FIRST_STEPS, MOST_WIDENINGS, factor
+from examples.harness.variants import BASES, CHANGES
 
 # --smoke replaces these: it shows in seconds that a script works, nothing more.
 SMOKE = {"epochs": 2, "seeds": [41], "limit": 1024}
 
 
-def make_parser(study, description, epochs, batch_size, axes):
+def make_parser(study, description, epochs, batch_size, axes, tune_each_seed=False):
+    held_out = "a tenth of the training set held out"
+    if tune_each_seed:
+        held_out = "each seed's own training samples"
     parser = Parser(
         prog=f"python -m examples.{study}",
         description=description,
@@ -28,11 +31,14 @@ def make_parser(study, description, epochs, batch_size, axes):
         choices=OPTIMIZERS,
         default=["neuroplastic", "gradient-only"],
         metavar="NAME",
-        help=f"one or more of {', '.join((*NEUROPLASTIC, *KERAS))}, or one of Keras's "
-        "in PlasticityModulated, as plastic-adam (or "
+        help=f"one or more of {', '.join((*BASES, *KERAS))}; or one of the first "
+        f"{len(BASES)} with a change, as neuroplastic-free (or, in place of free, "
+        f"{', '.join(name for name in CHANGES if name != 'free')}); or one of the "
+        "others in PlasticityModulated, as plastic-adam (or "
         f"{', '.join(f'{m}-adam' for m in MODULATIONS if m != 'plastic')}); "
         "neuroplastic is the paper's locked configuration, neuroplastic-default "
-        "NeuroPlastic(), adamw-1 AdamW with a weight decay of 1 "
+        "NeuroPlastic(), adamw-1 AdamW with a weight decay of 1, sgd-l1-1e-3 SGD with "
+        "an L1 penalty of 0.001; docs/studies.md says what the names mean "
         "(default: neuroplastic gradient-only)",
     )
     for name, options in axes.items():
@@ -60,8 +66,10 @@ def make_parser(study, description, epochs, batch_size, axes):
     )
     add(
         "--learning-rate",
+        nargs="+",
         type=number(float, 0, 100, low_allowed=False),
-        help="in place of each optimizer's own",
+        metavar="RATE",
+        help="one run for each, in place of each optimizer's own",
     )
     add(
         "--tune",
@@ -69,18 +77,19 @@ def make_parser(study, description, epochs, batch_size, axes):
         help="first try, for each optimizer, its learning rate times "
         f"{', '.join(f'{factor(step):g}' for step in FIRST_STEPS)}, and further, up "
         f"to {MOST_WIDENINGS} times on each side, as long as the best is the lowest "
-        "or the highest tried; on a tenth of the training set held out, never on the "
+        f"or the highest tried; on {held_out}, never on the "
         "test set; then use the best",
     )
-    add(
-        "--tuning-seeds",
-        nargs="+",
-        type=seed,
-        default=[0],
-        metavar="N",
-        help="each learning rate that --tune tries is trained with each, and the mean "
-        "decides (default: 0)",
-    )
+    if not tune_each_seed:
+        add(
+            "--tuning-seeds",
+            nargs="+",
+            type=seed,
+            default=[0],
+            metavar="N",
+            help="each learning rate that --tune tries is trained with each, and the "
+            "mean decides (default: 0)",
+        )
     add("--limit", type=count, help="use only so many examples of each split")
     add(
         "--smoke",

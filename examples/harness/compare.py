@@ -5,7 +5,9 @@ from itertools import groupby
 import numpy as np
 from scipy import stats
 
+from examples.harness.metric import metric_of
 from examples.harness.optimizers import BARE
+from examples.harness.tuning import EACH_SEED
 
 REFERENCE = "gradient-only"
 # What tells the rows of one cell apart.
@@ -22,8 +24,8 @@ def interval(values):
 
 
 def final(runs):
-    """Final accuracy by seed."""
-    return {r["config"]["seed"]: r["metrics"]["val_accuracy"][-1] for r in runs}
+    """Final value of the metric that counts, by seed."""
+    return {r["config"]["seed"]: r["metrics"][metric_of(runs)][-1] for r in runs}
 
 
 def diverged(runs):
@@ -45,7 +47,9 @@ def cell_name(config):
 
 
 def row_name(config):
-    return tuple(config[name] for name in ROW)
+    name, rate, tuned = (config[name] for name in ROW)
+    trial = config.get("evaluate_on") == "validation"
+    return name, None if tuned == EACH_SEED and not trial else rate, tuned
 
 
 def line_name(config):
@@ -81,6 +85,6 @@ def base(row):
 
 
 def differences(runs, others):
-    """Final accuracies of runs less those of others, paired by seed."""
+    """Final values of runs less those of others, paired by seed."""
     ours, theirs = final(runs), final(others)
     return [ours[seed] - theirs[seed] for seed in ours.keys() & theirs.keys()]

@@ -16,6 +16,7 @@ from examples.harness.compare import (
     reference,
 )
 from examples.harness.disk import message_when_full
+from examples.harness.metric import HEADINGS, metric_of
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -28,17 +29,18 @@ def plot_courses(rows, title, path):
     """
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     for row, runs in rows.items():
-        courses = [run["metrics"]["val_accuracy"] for run in runs]
+        heading, factor, _ = HEADINGS[metric_of(runs)]
+        courses = [run["metrics"][metric_of(runs)] for run in runs]
         # One row an epoch; NaN after the end of a run.
         courses = np.array([*zip_longest(*courses, fillvalue=np.nan)], dtype="float64")
-        courses *= 100
+        courses *= factor
         epochs = np.arange(1, len(courses) + 1)
         label = f"{row[0]}, {rate_of(row)}"
         label += f", {diverged(runs)} diverged" if diverged(runs) else ""
         [line] = axes.plot(epochs, np.nanmean(courses, axis=1), label=label)
         low, high = np.nanmin(courses, axis=1), np.nanmax(courses, axis=1)
         axes.fill_between(epochs, low, high, color=line.get_color(), alpha=0.15)
-    axes.set(xlabel="epoch", ylabel="accuracy (%)", title=title)
+    axes.set(xlabel="epoch", ylabel=heading, title=title)
     axes.xaxis.get_major_locator().set_params(integer=True)
     save(figure, axes, path)
 

@@ -2,7 +2,15 @@
 
 import keras
 
-from keras_neuroplastic import NeuroPlastic, PlasticityModulated
+from examples.harness.l1 import L1SGD
+from examples.harness.variants import BASES, VARIANTS
+from keras_neuroplastic import PlasticityModulated
+
+L1_STRENGTHS = "1e-4", "3e-4", "1e-3", "3e-3", "1e-2", "3e-2", "1e-1"
+
+
+def l1(penalty):
+    return lambda rate, steps: L1SGD(rate, penalty)
 
 
 def modulated(make, options):
@@ -11,11 +19,6 @@ def modulated(make, options):
 
 
 # Each makes an optimizer from (learning rate, updates an epoch).
-NEUROPLASTIC = {
-    "neuroplastic": lambda rate, steps: NeuroPlastic.paper(steps, learning_rate=rate),
-    "neuroplastic-default": lambda rate, steps: NeuroPlastic(rate),
-    "gradient-only": lambda rate, steps: NeuroPlastic.gradient_only(rate),
-}
 KERAS = {
     "sgd": lambda rate, steps: keras.optimizers.SGD(rate),
     "momentum": lambda rate, steps: keras.optimizers.SGD(rate, momentum=0.9),
@@ -24,6 +27,7 @@ KERAS = {
     "adamw-1": lambda rate, steps: keras.optimizers.AdamW(rate, weight_decay=1),
     "adamw-3": lambda rate, steps: keras.optimizers.AdamW(rate, weight_decay=3),
     "adamw-10": lambda rate, steps: keras.optimizers.AdamW(rate, weight_decay=10),
+    **{f"sgd-l1-{strength}": l1(float(strength)) for strength in L1_STRENGTHS},
     "lion": lambda rate, steps: keras.optimizers.Lion(rate),
     "muon": lambda rate, steps: keras.optimizers.Muon(rate),
 }
@@ -32,6 +36,8 @@ MODULATIONS = {
     "plastic": {},
     "plastic-full": {"max_ratio": None},
     "plastic-half": {"max_ratio": 0.5},
+    "plastic-strength-0.5": {"strength": 0.5},
+    "plastic-strength-2": {"strength": 2.0},
     "plastic-published": {
         "strength": 0.15,
         "max_ratio": 0.25,
@@ -49,13 +55,11 @@ MODULATED = {
     for beginning, options in MODULATIONS.items()
     for name, make in KERAS.items()
 }
-OPTIMIZERS = {**NEUROPLASTIC, **KERAS, **MODULATED}
+OPTIMIZERS = {**BASES, **VARIANTS, **KERAS, **MODULATED}
 
 # The paper's for NeuroPlastic and its ablation, customary ones for the others.
 LEARNING_RATES = {
-    "neuroplastic": 0.1,
-    "neuroplastic-default": 0.1,
-    "gradient-only": 0.1,
+    **dict.fromkeys([*BASES, *VARIANTS], 0.1),
     "sgd": 0.1,
     "momentum": 0.01,
     "adam": 0.001,
@@ -63,6 +67,7 @@ LEARNING_RATES = {
     "adamw-1": 0.001,
     "adamw-3": 0.001,
     "adamw-10": 0.001,
+    **{f"sgd-l1-{strength}": 0.1 for strength in L1_STRENGTHS},
     "lion": 0.0001,
     "muon": 0.001,
 }

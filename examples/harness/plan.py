@@ -7,21 +7,22 @@ from datetime import timedelta
 
 from keras.backend import backend
 
+from examples.harness.metric import ACCURACY
 from examples.harness.optimizers import LEARNING_RATES
 from examples.harness.run import Run
-from examples.harness.tuning import Tuning
+from examples.harness.tuning import EACH_SEED, Tuning
 
 
-def make_plan(study, args, axes):
+def make_plan(study, args, axes, metric=ACCURACY, tune_each_seed=False):
     """For each cell and optimizer its seeds' settings, and its `Tuning` or None."""
-    for *cell, name in itertools.product(
-        *(vars(args)[a] for a in axes), args.optimizer
+    for *cell, name, rate in itertools.product(
+        *(vars(args)[a] for a in axes), args.optimizer, args.learning_rate or [None]
     ):
         config = {
             "study": study,
             **dict(zip(axes, cell, strict=True)),
             "optimizer": name,
-            "learning_rate": args.learning_rate or LEARNING_RATES[name],
+            "learning_rate": rate or LEARNING_RATES[name],
             "epochs": args.epochs,
             "batch_size": args.batch_size,
             "limit": args.limit,
@@ -30,10 +31,15 @@ def make_plan(study, args, axes):
             "tuned": args.tune,
         }
         title = ", ".join([name, *(f"{a} {config[a]}" for a in axes)])
-        yield (
-            [{**config, "seed": seed} for seed in args.seeds],
-            Tuning(title, config, args.tuning_seeds) if args.tune else None,
-        )
+        if args.tune and tune_each_seed:
+            config["tuned"] = EACH_SEED
+            for seed in args.seeds:
+                tuning = Tuning(f"{title}, seed {seed}", config, [seed], metric)
+                yield [{**config, "seed": seed}], tuning
+        else:
+            configs = [{**config, "seed": seed} for seed in args.seeds]
+            tuning = args.tune and Tuning(title, config, args.tuning_seeds, metric)
+            yield configs, tuning or None
 
 
 def key(config):

@@ -27,21 +27,39 @@ def parse(line):
     return record if whole and record["metrics"]["val_accuracy"] else None
 
 
-def read(path):
-    """The runs in a file; none if it is missing. A half-written last line is not one.
+class Reader:
+    """Reads a file of runs that grows, each line once.
 
-    Exits with a message if any other line is not a result.
+    A missing file has none. A half-written last line is not one. Exits with a message
+    if any other line is not a result.
     """
-    if not path.exists():
-        return []
-    *lines, rest = path.read_bytes().split(b"\n")
-    records = [parse(line) for line in lines]
-    if None in records:
-        sys.exit(
-            f"{path}: line {records.index(None) + 1} is not a result. Delete that "
-            "line, or move the file away, and give the command again."
-        )
-    return [*records, parse(rest)] if parse(rest) else records
+
+    def __init__(self, path):
+        self.path, self.lines, self.end = path, 0, 0
+
+    def new(self):
+        """List of the runs since the last time."""
+        if not self.path.exists():
+            return []
+        with self.path.open("rb") as file:
+            file.seek(self.end)
+            *lines, rest = file.read().split(b"\n")
+        records = [parse(line) for line in lines]
+        if None in records:
+            number = self.lines + records.index(None) + 1
+            sys.exit(
+                f"{self.path}: line {number} is not a result. Delete that "
+                "line, or move the file away, and give the command again."
+            )
+        self.lines += len(lines)
+        self.end += sum(len(line) + 1 for line in lines)
+        # A last line that only lacks its end will come again with it.
+        return [*records, parse(rest)] if parse(rest) else records
+
+
+def read(path):
+    """All runs in a file, as `Reader` reads them."""
+    return Reader(path).new()
 
 
 def append(path, record):

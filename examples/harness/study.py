@@ -14,6 +14,7 @@ from tqdm import tqdm
 from examples.harness import results
 from examples.harness.command_line import SMOKE, make_parser
 from examples.harness.disk import message_when_full
+from examples.harness.metric import ACCURACY
 from examples.harness.plan import cost, foresee, key, make_plan, with_rate
 from examples.harness.run import Run
 from keras_neuroplastic import __version__
@@ -24,14 +25,16 @@ FULL_ADVICE = "Finished runs are kept: free some space and give the same command
 class Study:
     """Trains what a results file does not hold yet."""
 
-    def __init__(self, train, path):
-        self.train, self.path = train, path
+    def __init__(self, train, path, metric=ACCURACY):
+        self.train, self.path, self.metric = train, path, metric
+        self.file, self.records = results.Reader(path), {}
         self.bar = tqdm(total=0, unit="epoch", disable=True)
         self.elsewhere = 0
 
     def finished(self):
         """The records in the results file, by the key of their settings."""
-        return {key(record["config"]): record for record in results.read(self.path)}
+        self.records |= {key(r["config"]): r for r in self.file.new()}
+        return self.records
 
     def folder(self, config):
         """Where an unfinished run keeps its state."""
@@ -105,6 +108,7 @@ class Study:
             self.train(run)
         record = {
             "config": config,
+            "metric": self.metric,
             "metrics": run.metrics,
             "diverged": run.diverged,
             "notes": run.notes,
@@ -132,9 +136,12 @@ def circumstances():
     }
 
 
-def check_seeds(args):
-    if both := args.tune and sorted({*args.seeds} & {*args.tuning_seeds}):
+def check_tuning(args):
+    tuning_seeds = vars(args).get("tuning_seeds", [])
+    if both := args.tune and sorted({*args.seeds} & {*tuning_seeds}):
         return f"argument --tuning-seeds: {both[0]} is among --seeds"
+    if args.tune and len(args.learning_rate or []) > 1:
+        return "argument --learning-rate: with --tune, one is the middle of the grid"
     return None
 
 
@@ -148,6 +155,8 @@ def main(
     smoke=None,
     check=lambda args: None,
     argv=None,
+    metric=ACCURACY,
+    tune_each_seed=False,
     **axes,
 ):
     """Runs the study that the command line asks for.
@@ -162,21 +171,24 @@ def main(
         smoke: Dict of what --smoke replaces, beside or in place of the usual.
         check: Function of the arguments that says what is wrong with them, if anything.
         argv: Arguments in place of the command line's.
+        metric: What --tune and the report go by: "val_accuracy" or "val_loss".
+        tune_each_seed: Whether --tune finds a rate for each seed, with that seed's
+            own trials, which must not see what the seed is tested with.
         **axes: Further settings of which a study makes every combination: for each
             a dict of arguments for `add_argument`, with "default" (a list) and "help".
     """
-    parser = make_parser(study, description, epochs, batch_size, axes)
+    parser = make_parser(study, description, epochs, batch_size, axes, tune_each_seed)
     args = parser.parse_args(argv)
     if args.smoke:
         first = {name: options["default"][:1] for name, options in axes.items()}
         parser.set_defaults(**{**first, **SMOKE, **(smoke or {})})
         args = parser.parse_args(argv)
-    if problem := check_seeds(args) or check(args):
+    if problem := check_tuning(args) or check(args):
         parser.error(problem)
     folder = Path("results", "smoke") if args.smoke else Path("results")
     path = args.results or folder / f"{study}.jsonl"
-    plan = list(make_plan(study, args, axes))
-    study = Study(train, path)
+    plan = list(make_plan(study, args, axes, metric, tune_each_seed))
+    study = Study(train, path, metric)
     print(cost(plan, study.finished(), study.folder, seconds_per_epoch))
     try:
         with message_when_full(path.parent, FULL_ADVICE):

@@ -12,31 +12,38 @@ from examples.harness.compare import (
     rate_of,
     reference,
 )
+from examples.harness.metric import HEADINGS, better, metric_of
 
 
-def percent(values):
-    mean, half = interval(100 * np.asarray(values))
-    return f"{mean:.2f}" + ("" if np.isnan(half) else f" ± {half:.2f}")
+def show(values, metric):
+    """ "mean ± half width", of accuracies in percent."""
+    _, factor, digits = HEADINGS[metric]
+    mean, half = interval(factor * np.asarray(values))
+    half = "" if np.isnan(half) else f" ± {half:.{digits}f}"
+    return f"{mean:.{digits}f}{half}"
 
 
 def difference(runs, others):
-    """Paired by seed: "mean ± half width", and signs as "better/worse/equal"."""
+    """Paired by seed: as by `show`, and signs as "better/worse/equal"."""
     pairs = differences(runs, others)
     if not pairs or runs is others:
         return "", ""
-    signs = [sum(np.sign(pairs) == sign) for sign in (1, -1, 0)]
-    return percent(pairs), "/".join(map(str, signs))
+    metric = metric_of(runs)
+    signs = [sum(np.sign(pairs) == sign * better(metric)) for sign in (1, -1, 0)]
+    return show(pairs, metric), "/".join(map(str, signs))
 
 
 def table(rows, name=REFERENCE):
     """One row an optimizer; modulated ones bring columns for what they modulate."""
     modulated = any(reference(rows, row, base(row)) for row in rows)
-    heads = ["optimizer", "learning rate", "seeds", "accuracy (%)"]
+    metric = metric_of(next(iter(rows.values())))
+    heads = ["optimizer", "learning rate", "seeds", HEADINGS[metric][0]]
     for other in (name, "the bare optimizer")[: 1 + modulated]:
         heads += [f"from {other}", "better/worse/equal"]
     lines = [[*heads, "diverged"], ["---"] * (len(heads) + 1)]
     for row, runs in rows.items():
-        cells = [row[0], rate_of(row), len(runs), percent(list(final(runs).values()))]
+        values = list(final(runs).values())
+        cells = [row[0], rate_of(row), len(runs), show(values, metric)]
         for other in (name, base(row))[: 1 + modulated]:
             cells += difference(runs, reference(rows, row, other))
         lines.append([*cells, diverged(runs) or ""])

@@ -2,9 +2,13 @@
 
 import numpy as np
 
+from examples.harness.metric import ACCURACY, LOSS, better
+
 # The grid by steps from an optimizer's own rate: the same trials for everyone.
 FIRST_STEPS = range(-2, 3)
 MOST_WIDENINGS = 4  # on each side
+# In the place of True in "tuned", where every seed has a rate of its own.
+EACH_SEED = "each seed"
 LOWEST = FIRST_STEPS[0] - MOST_WIDENINGS
 HIGHEST = FIRST_STEPS[-1] + MOST_WIDENINGS
 
@@ -31,11 +35,17 @@ def best(scores):
     return max(sorted(scores), key=scores.get)
 
 
-def score(records):
-    """Mean accuracy of a rate's trials; if any diverged it is worse than any other."""
+def score(records, metric=ACCURACY):
+    """Of a rate's trials, greater is better; least if any diverged.
+
+    The mean of the metric decides, where that is equal the mean loss.
+    """
     if any(record["diverged"] for record in records):
-        return -1
-    return np.mean([record["metrics"]["val_accuracy"][-1] for record in records])
+        return -np.inf, -np.inf
+    return tuple(
+        better(name) * np.mean([r["metrics"][name][-1] for r in records])
+        for name in (metric, LOSS)
+    )
 
 
 class Tuning:
@@ -45,10 +55,12 @@ class Tuning:
         name: What to call them.
         config: Settings of a run, with the learning rate in the middle of the grid.
         seeds: List of those that each rate is tried with.
+        metric: What decides.
     """
 
-    def __init__(self, name, config, seeds):
+    def __init__(self, name, config, seeds, metric=ACCURACY):
         self.name, self.config, self.seeds = name, config, seeds
+        self.metric = metric
 
     def rate(self, step):
         return float(f"{self.config['learning_rate'] * factor(step):.3g}")
@@ -73,7 +85,7 @@ class Tuning:
                 return None
             size = len(self.seeds)
             for i, step in enumerate(steps):
-                scores[step] = score(records[i * size : (i + 1) * size])
+                scores[step] = score(records[i * size : (i + 1) * size], self.metric)
         return scores
 
     def best_rate(self, scores):

@@ -1,0 +1,47 @@
+"""The optimizers that only the studies have."""
+
+import keras
+import numpy as np
+import pytest
+
+pytest.importorskip("filelock", reason="needs the extra `examples`")
+
+from test_study import once
+
+from examples.harness.l1 import L1SGD
+from examples.harness.optimizers import BARE, OPTIMIZERS
+from examples.harness.variants import BASES, CHANGES
+
+
+def test_a_step_with_an_l1_penalty():
+    kernel = keras.Variable(np.array([[1.0, -0.3], [0.05, -0.05]], "float32"))
+    bias = keras.Variable(np.array([0.05, -1.0], "float32"))
+    gradients = np.array([[2.0, 0.0], [0.0, 1.0]]), np.array([0.0, 1.0])
+    gradients = [keras.ops.convert_to_tensor(g, "float32") for g in gradients]
+    L1SGD(0.1, penalty=0.8).apply(gradients, [kernel, bias])
+    # After the step 0.8 -0.3 0.05 -0.15, and then 0.08 nearer to zero.
+    expected = [[0.72, -0.22], [0.0, -0.07]]
+    result = keras.ops.convert_to_numpy(kernel)
+    np.testing.assert_allclose(result, expected, rtol=1e-6)
+    assert result[1, 0] == 0
+    result = keras.ops.convert_to_numpy(bias)
+    np.testing.assert_allclose(result, [0.05, -1.1], rtol=1e-6)
+
+
+@once
+def test_names_say_what_is_changed():
+    def arguments(name):
+        return OPTIMIZERS[name](0.1, 10).get_config()
+
+    default = arguments("neuroplastic-default")
+    for base in BASES:
+        own = arguments(base)
+        for change, options in CHANGES.items():
+            new = arguments(f"{base}-{change}")
+            assert {k for k in new if new[k] != own[k]} - {"name"} <= {*options}
+            assert options.items() <= new.items()
+    assert default["activity_weight"] == 0.4
+    assert arguments("activity-only")["activity_weight"] == 1
+    assert arguments("no-gradient")["gradient_weight"] == 0
+    assert OPTIMIZERS["sgd-l1-3e-3"](0.1, 10).penalty == 0.003
+    assert BARE["plastic-sgd-l1-3e-3"] == "sgd-l1-3e-3"
