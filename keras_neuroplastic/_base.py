@@ -2,17 +2,18 @@
 
 import dataclasses
 import warnings
-from contextlib import nullcontext
 
 import keras
 from keras import ops
 from keras.saving import deserialize_keras_object, serialize_keras_object
 
-from keras_neuroplastic import _validation, rules, statistics
+from keras_neuroplastic import _validation, rules
+from keras_neuroplastic._dtypes import step_dtype
+from keras_neuroplastic._watched import Watched
 from keras_neuroplastic.hyperparameters import Plasticity
 
 
-class PlasticityOptimizer(keras.optimizers.Optimizer):
+class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
     """Checked hyperparameters, float32 slots for the traces, copies with their state.
 
     A subclass has one attribute for each argument that `_validation.CHECKS` knows
@@ -29,7 +30,7 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
     def __init__(self, **kwargs):
         super().__init__(**{k: _validation.CHECKS[k](k, v) for k, v in kwargs.items()})
         self._stepped = None  # the variables that have traces, once built
-        self._collects, self._totals, self._samples = False, [], []
+        self._begin_unwatched()
 
     def build(self, variables):
         _validation.check_together(self)  # an attribute may have been set since
@@ -60,39 +61,6 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
         if self._collects:
             self._add_statistics()
 
-    def collect_statistics(self):
-        """Has every step from now on collect statistics; `plasticity_statistics` reads.
-
-        They take two more slots a variable, which are not saved. A step that has been
-        compiled must be compiled again: where `PlasticityMonitor` calls this, it sees
-        to that; by yourself, call `model.make_train_function(force=True)`.
-        """
-        if not self._collects and self._stepped is not None:
-            strategy = getattr(self, "_distribution_strategy", None)  # TensorFlow's
-            with strategy.scope() if strategy else nullcontext():
-                self._add_statistics()
-        self._collects = True
-
-    @property
-    def collects_statistics(self):
-        """Whether steps collect statistics."""
-        return self._collects
-
-    def _add_statistics(self):
-        for variable in self._stepped:
-            shapes = statistics.shapes(variable.shape)
-            for slots, (name, shape) in zip(
-                (self._totals, self._samples), shapes.items(), strict=True
-            ):
-                dtype = rules.step_dtype(variable.dtype)
-                path = _validation.path(variable).replace("/", "_")
-                slot = self.add_variable(shape, dtype=dtype, name=f"{path}_{name}")
-                slots.append(slot)
-
-    def _without_statistics(self, variables):
-        collected = {id(v) for v in (*self._totals, *self._samples)}
-        return [v for v in variables if id(v) not in collected]
-
     def _saved(self):
         """The variables that a file holds."""
         return self._without_statistics(self.variables)
@@ -114,16 +82,19 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
         for i, variable in enumerate(variables):
             variable.assign(store[str(i)])
 
+    def _row(self, index):
+        """Where a variable is among those that have traces."""
+        return index
+
     def _slots(self, index):
-        """The slots of one variable by name, those in use."""
+        """The traces of one variable by name, those in use."""
+        row = self._row(index)
         lists = {
             "activity": self._activities,
             "momentum": self._momentums,
             "variance": self._variances,
-            "totals": self._totals,
-            "sample": self._samples,
         }
-        return {name: slots[index] for name, slots in lists.items() if slots}
+        return {name: slots[row] for name, slots in lists.items() if slots}
 
     def _traces(self, index):
         return {k: ops.convert_to_tensor(v) for k, v in self._slots(index).items()}
@@ -146,7 +117,7 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
 
     def add_variable(self, shape, initializer="zeros", dtype=None, **kwargs):
         if getattr(self, "_adding_slots", False):
-            dtype = rules.step_dtype(dtype)
+            dtype = step_dtype(dtype)
         return super().add_variable(shape, initializer, dtype, **kwargs)
 
     def now(self, value):
@@ -159,7 +130,7 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
     def step_by_rule(self, gradient, variable, learning_rate, *others):
         """Updates one variable and its traces, one operation after another."""
         index = self._get_variable_index(variable)
-        theta, traces = self.rule(
+        theta, traces, seen = self.rule(
             self._plasticity,
             ops.convert_to_tensor(variable),
             self._traces(index),
@@ -168,7 +139,10 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
             eta=learning_rate,
             **self._scheduled(),
             **self._constants(index),
+            watched=self.grid(index),
         )
+        if seen is not None:
+            self.see([index], seen)
         # Assigned last: on two backends an old value is a view of its variable.
         self.assign(variable, rules.stored(theta))
         for name, slot in self._slots(index).items():

@@ -164,8 +164,8 @@ class PlasticityModulated(WrappingOptimizer):
             and not self._overwrite_variable_with_gradient(variable)
         ]
 
-    def _slots(self, index):
-        return super()._slots(self._positions[index])
+    def _row(self, index):
+        return self._positions[index]
 
     def step_around(self, gradients, variables, learning_rate):
         """The inner optimizer's step of these variables, and what plasticity adds."""
@@ -181,6 +181,7 @@ class PlasticityModulated(WrappingOptimizer):
             return
         gradients, variables = map(list, zip(*chosen, strict=True))
         step = _steps.choose(self, partial(_steps.one_by_one, self))
+        step = _steps.watched(self, step)
         if keras.backend.backend() != "jax" or not self.gradient_accumulation_steps:
             step(gradients, variables, learning_rate, before)
             return

@@ -22,8 +22,8 @@ class PlasticityMonitor(keras.callbacks.Callback):
     The statistics are those of `plasticity_statistics`, collected within the compiled
     step. The optimizer of the model is a `NeuroPlastic` or `PlasticityModulated`, or
     has some within, as `LossScaleOptimizer` and `MultiOptimizer` have. From the first
-    `fit` with a monitor on it collects them, in two more slots a variable, which are
-    not saved.
+    `fit` with a monitor on it collects them, in two more variables of its own, which
+    are not saved.
 
     To the logs of an epoch it adds four numbers, for `History`, `CSVLogger` and, if
     they come after it in the list, callbacks that monitor one:

@@ -191,6 +191,7 @@ class NeuroPlastic(UpdatingOptimizer):
         # A subclass with an update rule of its own has it followed.
         if type(self).update_step is NeuroPlastic.update_step:
             step = _steps.choose(self, step)
+        step = _steps.watched(self, step)
         step(grads, trainable_variables, learning_rate)
 
     def update_step(self, gradient, variable, learning_rate):

@@ -37,7 +37,8 @@ def plasticity_statistics(optimizer, reset=True):
     """What the steps did since this was last called, for each variable.
 
     Means over the steps, where nothing else is said. Of a variable with more than 1024
-    elements a grid of about so many stands for all of them in what concerns α.
+    elements a grid of about so many stands for all of them in what concerns α; where
+    there are more than 128 variables, of fewer, 2¹⁷ in all.
 
     - `size`, `steps`: number of elements and of steps
     - `alpha_mean`, `alpha_std`: of α, over elements and steps
@@ -89,13 +90,15 @@ def plasticity_statistics(optimizer, reset=True):
                 "before the steps, or train with a PlasticityMonitor. Received: "
                 f"optimizer={each!r}"
             )
-        slots = zip(each._stepped or [], each._totals, each._samples, strict=True)
-        for variable, totals, sample in slots:
-            path = next(paths)
-            values = (keras.ops.convert_to_numpy(v) for v in (totals, sample))
-            summary = statistics.summary(*values)
-            if summary is not None:
-                size = math.prod(variable.shape)
+        if each._totals is None:
+            continue
+        totals, samples = (
+            keras.ops.convert_to_numpy(v) for v in (each._totals, each._sample)
+        )
+        for row, variable in enumerate(each._stepped):
+            path, size = next(paths), math.prod(variable.shape)
+            summary = statistics.summary(totals[row], samples[row, : each._sizes[row]])
+            if summary is not None and size:
                 told[path] = {"size": size, **summary}
     if reset:
         begin_anew(optimizer)
@@ -105,5 +108,6 @@ def plasticity_statistics(optimizer, reset=True):
 def begin_anew(optimizer):
     """Forgets what the steps did, unread."""
     for each in optimizers_within(optimizer):
-        for totals in each._totals:
+        if each._totals is not None:
+            totals = each._totals
             totals.assign(keras.ops.zeros(totals.shape, totals.dtype))

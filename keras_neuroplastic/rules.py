@@ -11,37 +11,10 @@ and every caller.
 from typing import Any, NamedTuple
 
 from keras import ops
-from keras.backend import standardize_dtype
 
 from keras_neuroplastic import _sums, statistics
+from keras_neuroplastic._dtypes import in_step_dtype, saturate
 from keras_neuroplastic._sums import clip, stored, where
-
-# Sums are held below this: the largest power of two whose reciprocal is a normal
-# number, for XLA divides by multiplying with the reciprocal and flushes subnormals.
-LARGEST = {"float32": 2.0**126, "float64": 2.0**1022}
-
-
-def step_dtype(dtype):
-    """The dtype in which a variable of `dtype` is stepped and traced.
-
-    A moving average stalls in 16 bits, where adding 1 % of a value is rounded
-    away; hence float32 for float16 and bfloat16.
-    """
-    return "float64" if standardize_dtype(dtype) == "float64" else "float32"
-
-
-def in_step_dtype(dtype, *values):
-    """Tensors in the dtype of the step of a variable; floats and None as they are."""
-    dtype = step_dtype(dtype)
-    plain = float, type(None)
-    return [x if isinstance(x, plain) else ops.cast(x, dtype) for x in values]
-
-
-def saturate(x):
-    """x >= 0, with infinity and what is close to it brought down to `LARGEST`."""
-    # Not ops.minimum, which rounds float64 to float32 on PyTorch.
-    return clip(x, 0.0, LARGEST[standardize_dtype(x.dtype)])
-
 
 # 1. Traces
 
@@ -82,18 +55,24 @@ class Signals(NamedTuple):
     gains: list  # what makes each mean 1: N(x) = x · gain, gain = 1 / (mean + ε)
 
 
-def signals(traces, g, p, axis=None):
-    """The signals after a step, from its gradient and the traces after it."""
-    values = [ops.abs(g)]
+def values(traces, g, p):
+    """What α follows, from the gradient of a step and the traces after it."""
+    found = [ops.abs(g)]
     if "activity" in traces:
-        values.append(traces["activity"])
+        found.append(traces["activity"])
     if "momentum" in traces:
         root = _sums.root(traces["variance"])
-        values.append(stored(ops.abs(traces["momentum"]) / (root + p.epsilon)))
-    means = saturate(_sums.of_signals(values, axis) / _sums.size(g, axis))
+        found.append(stored(ops.abs(traces["momentum"]) / (root + p.epsilon)))
+    return found
+
+
+def signals(traces, g, p, axis=None):
+    """The signals after a step, from its gradient and the traces after it."""
+    followed = values(traces, g, p)
+    means = saturate(_sums.of_signals(followed, axis) / _sums.size(g, axis))
     # One division a variable, where a compiler might make one an element.
-    gains = ops.unstack(stored(1 / (means + p.epsilon)), len(values))
-    return Signals(values, means, gains)
+    gains = ops.unstack(stored(1 / (means + p.epsilon)), len(followed))
+    return Signals(followed, means, gains)
 
 
 # 3. Plasticity coefficient
@@ -181,29 +160,47 @@ def stabilizing(length, unit, size, p):
 # 5. Update
 
 
-def sampled_plasticity(found, p, scale, axis=None):
-    """α and α_gradient of the elements that the statistics look at."""
-    seen = found._replace(values=[statistics.sample(x, axis) for x in found.values])
-    alphas = plasticity(seen, p, scale), gradient_plasticity(seen, p)
+def sampled_plasticity(found, traces, g, p, scale, grid, axis=None):
+    """α, α_gradient and h = g / mean(|g|) of the elements that the statistics look at.
+
+    Made anew from arrays that outlast the step, so that a compiler keeps no others.
+    """
+    traces = {name: statistics.sample(x, grid, axis) for name, x in traces.items()}
+    g = statistics.sample(g, grid, axis)
+    found = found._replace(values=values(traces, g, p))
+    alphas = plasticity(found, p, scale), gradient_plasticity(found, p)
     # One α for the whole variable is that of every element.
-    return [alpha + ops.zeros_like(seen.values[0]) for alpha in alphas]
+    zeros = ops.zeros_like(g)
+    return *(alpha + zeros for alpha in alphas), g * found.gains[0]
 
 
 def step(
-    p, theta, traces, g, eta, scale, weight_decay=0.0, residual_strength=None, axis=None
+    p,
+    theta,
+    traces,
+    g,
+    eta,
+    scale,
+    weight_decay=0.0,
+    residual_strength=None,
+    axis=None,
+    watched=None,
 ):
-    """The value of a variable and its traces after a step.
+    """The value of a variable and its traces after a step, and what was seen of it.
 
-    `θ <- θ - η λ θ - η u`, η = `eta`, λ = `weight_decay`, κ = `scale`.
+    `θ <- θ - η λ θ - η u`, η = `eta`, λ = `weight_decay`, κ = `scale`. Only a step
+    that is `watched`, on a `statistics.Grid`, makes `statistics.Seen`.
     """
     theta, g, eta, scale = in_step_dtype(theta.dtype, theta, g, eta, scale)
+    if watched:
+        length_of_theta = norm(theta, axis)
+        theta = _sums.after(length_of_theta, theta)
     new = update_traces(traces, g, p)
     found = signals(new, g, p, axis)
     alpha = plasticity(found, p, scale)
     # In units of the mean of |g|, where squares neither overflow nor vanish, whatever
     # the size of the gradient.
     h, unit = g * found.gains[0], found.means[0] + p.epsilon
-    watched = "totals" in traces
     if p.residual is not None:
         alpha_gradient = gradient_plasticity(found, p)
         raw = p.residual.update(h, alpha, alpha_gradient, unit, residual_strength, axis)
@@ -217,20 +214,24 @@ def step(
     new_theta = theta - eta * stable.update
     if weight_decay:
         new_theta = new_theta - eta * weight_decay * theta
+    seen = None
     if watched:
-        alpha, alpha_gradient = sampled_plasticity(found, p, scale, axis)
-        h_seen, raw_seen = (statistics.sample(x, axis) for x in (h, raw))
-        new |= statistics.collect(
-            traces,
-            p,
-            statistics.Seen(alpha, (alpha - alpha_gradient) * h_seen, raw_seen),
+        alpha, alpha_gradient, h_seen = sampled_plasticity(
+            found, new, g, p, scale, watched, axis
+        )
+        seen = statistics.seen(
+            alpha,
+            (alpha - alpha_gradient) * h_seen,
+            statistics.sample(raw, watched, axis) if p.residual else alpha * h_seen,
             stable,
             unit,
             gradient_norm=norm(h, axis) * unit,
-            rate=statistics.ratio(eta, norm(theta, axis)),
+            rate=statistics.ratio(eta, length_of_theta),
         )
     if p.skip_nonfinite:
         finite = ops.all(ops.isfinite(g), axis, keepdims=axis is not None)
         new_theta = where(finite, new_theta, theta)
         new = {name: where(finite, new[name], traces[name]) for name in new}
-    return new_theta, new
+        if watched:
+            seen = seen._replace(moved=where(finite, seen.moved, 0.0))
+    return new_theta, new, seen

@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from keras_neuroplastic import _validation, rules
+from keras_neuroplastic import _validation
+from keras_neuroplastic._dtypes import step_dtype
 
 
 class FixedSchedule(keras.optimizers.schedules.LearningRateSchedule):
@@ -19,7 +20,7 @@ class FixedSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def number(self, value):
         """A count or a condition in the dtype of steps."""
-        return ops.cast(value, rules.step_dtype(keras.config.floatx()))
+        return ops.cast(value, step_dtype(keras.config.floatx()))
 
 
 @keras.saving.register_keras_serializable(package="keras_neuroplastic")

@@ -1,8 +1,9 @@
-"""What plasticity did to a variable, as pure functions: collected step by step.
+"""What plasticity did to the variables, as pure functions: collected step by step.
 
-Of a variable there are two arrays: `totals` of all steps since they were last read, and
-the `sample` of α in the last step. What α is like is told from a sample of a large
-variable, at most `SAMPLE` elements; all of it would be made anew for each sum.
+A step of a variable tells what was `Seen` of it. All of a step are then added to two
+arrays with a row for each variable: `totals` of all steps since they were last read,
+and the `sample` of α in the last step. What α is like is told from a sample of a large
+variable, a grid of elements; all of it would be made anew for each sum.
 """
 
 import math
@@ -13,63 +14,73 @@ from keras import ops
 
 from keras_neuroplastic._sums import where
 
-SAMPLE = 1024
+# Elements to look at, of one variable and of all: a step of many small variables is to
+# take little longer, too.
+SAMPLE, TOGETHER = 1024, 2**17
 # Added up over the steps, in this order, and then the extremes.
-SUMS = (
-    "steps",
+OF_ELEMENTS = (
     "alpha_shift",  # of 1, from which a small spread is not rounded away
     "alpha_shift_square",
     "share_at_min",
     "share_at_max",
     "share_negative",
+)
+OF_UPDATES = (
     "gradient_norm",
     "raw_update_norm",
     "update_norm",
     "share_clipped",
     "gain",
-    "plastic_ratio",
     "update_to_weight",
 )
+SUMS = ("steps", *OF_ELEMENTS, "plastic_ratio", *OF_UPDATES)
 TOTALS = (*SUMS, "minus_alpha_min", "alpha_max")
-SLOTS = "totals", "sample"
 # A coefficient is at a bound where it is so near, as a share of its range.
 NEAR = 0.05
 
 
-# By shape. Not lru_cache, of which torch.compile warns: `shapes` fills it beforehand.
-GRIDS = {}
+class Grid(NamedTuple):
+    """Which elements of a variable to look at."""
+
+    shape: tuple
+    steps: tuple  # along each axis
+
+    @property
+    def slices(self):
+        return tuple(slice(None, None, step) for step in self.steps)
+
+    @property
+    def counts(self):
+        axes = zip(self.shape, self.slices, strict=True)
+        return tuple(len(range(n)[part]) for n, part in axes)
 
 
-def grid(shape):
-    """Which elements to look at."""
-    shape = tuple(shape)
-    if shape not in GRIDS:
-        GRIDS[shape] = tuple(slice(None, None, step) for step in strides(shape))
-    return GRIDS[shape]
+def grids(shapes):
+    """The `Grid` of each variable: every axis as even as may be."""
+    shapes = list(map(tuple, shapes))
+    most = min(SAMPLE, max(1, TOGETHER // max(len(shapes), 1)))
+    found = {}
+    for shape in set(shapes):
+        grid = Grid(shape, (1,) * len(shape))
+        while math.prod(grid.counts) > most:
+            axis = grid.counts.index(max(grid.counts))
+            steps = (n + (i == axis) for i, n in enumerate(grid.steps))
+            grid = Grid(shape, tuple(steps))
+        found[shape] = grid
+    return [found[shape] for shape in shapes]
 
 
-def strides(shape):
-    """One for each axis: every axis as even as may be."""
-    steps = [1] * len(shape)
-    counts = list(shape)
-    while math.prod(counts) > SAMPLE:
-        axis = counts.index(max(counts))
-        steps[axis] += 1
-        counts[axis] = -(-shape[axis] // steps[axis])
-    return steps
+def width(sizes):
+    """Of a matrix with a row for each; one column where all are empty."""
+    return max(1, *sizes) if sizes else 1
 
 
-def shapes(shape):
-    """The shapes of both arrays of a variable of `shape`, by name."""
-    counts = (len(range(n)[part]) for n, part in zip(shape, grid(shape), strict=True))
-    return dict(zip(SLOTS, ((len(TOTALS),), (math.prod(counts),)), strict=True))
-
-
-def sample(x, axis=None):
-    """The elements of x to look at, in a row; with `axis`, the rows as they are."""
-    if axis is not None:
-        return x
-    return ops.reshape(x[grid(x.shape)], (-1,))
+def sample(x, grid, axis=None):
+    """The elements of x to look at, in a row; with `axis`, of each row of x."""
+    if axis is None:
+        return ops.reshape(x[grid.slices], (-1,))
+    rows = ops.reshape(x, (-1, *grid.shape))
+    return ops.reshape(rows[(slice(None), *grid.slices)], (x.shape[0], -1))
 
 
 def bounds(min_alpha, max_alpha):
@@ -89,61 +100,120 @@ def ratio(x, y):
 
 
 class Seen(NamedTuple):
-    """Samples of one variable, or of the rows of a matrix."""
+    """What a step of one variable was like, or of each row of a matrix."""
 
-    alpha: Any
-    plastic: Any  # the part of the update that the other signals made
-    update: Any  # before it was stabilised, in the same units
+    alpha: Any  # of a sample of elements, in a row
+    plastic: Any  # of its elements, the part of the update that the other signals made
+    update: Any  # likewise, before it was stabilised, in the same units
+    numbers: Any  # `OF_UPDATES`
+    moved: Any  # 1, or 0 where the step was skipped
 
 
-def collect(old, p, seen, stable, unit, gradient_norm, rate):
-    """The totals and the sample after a step.
+def seen(alpha, plastic, update, stable, unit, gradient_norm, rate):
+    """What `collect` takes.
 
     Args:
-        old: Both before it, by name.
-        p: The hyperparameters.
-        seen: `Seen`.
+        alpha, plastic, update: As in `Seen`.
         stable: What `rules.stabilize` made of the update in units of `unit`.
         gradient_norm: ‖g‖.
         rate: η / ‖θ‖.
     """
-    alpha, size = seen.alpha, seen.alpha.shape[-1]
-    if not size:
-        return {name: old[name] for name in SLOTS}
-    low, high = bounds(p.min_alpha, p.max_alpha)
-    shift = alpha - 1
-    # One sum for all, for each operation costs more than so few elements.
-    of_elements = [
-        shift,
-        ops.square(shift),
-        ops.cast(alpha <= low, alpha.dtype),
-        ops.cast(alpha >= high, alpha.dtype),
-        ops.cast(alpha < 0, alpha.dtype),
-        ops.square(seen.plastic),
-        ops.square(seen.update),
-    ]
-    means = ops.sum(ops.stack(of_elements), -1, keepdims=True) / size
-    *means, square, whole = ops.unstack(means, len(of_elements))
     norm = stable.length * stable.factor
-    numbers = [
-        1.0,
-        *means,
+    numbers = (
         gradient_norm,
         stable.length * unit,
         norm,
         stable.clipped,
         stable.gain,
-        ops.sqrt(ratio(square, whole)),
         norm * rate,
+    )
+    like = ops.ones_like(stable.length)
+    plain = bool, float
+    numbers = [
+        like * (float(x) if isinstance(x, plain) else ops.cast(x, like.dtype))
+        for x in numbers
     ]
-    like = ops.ones_like(square)
-    step = ops.concatenate([like * ops.cast(x, alpha.dtype) for x in numbers], -1)
-    extremes = ops.max(ops.stack([-alpha, alpha], -1), -2)
-    totals, count = old["totals"], len(SUMS)
-    known = totals[..., count:]
-    new = (totals[..., :1] == 0) | (extremes > known)
-    totals = [totals[..., :count] + step, where(new, extremes, known)]
-    return {"totals": ops.concatenate(totals, -1), "sample": alpha}
+    numbers = ops.stack(numbers, -1) if like.ndim == 0 else ops.concatenate(numbers, -1)
+    return Seen(alpha, plastic, update, numbers, like)
+
+
+def rows(parts, positions, sizes, dtype):
+    """One `Seen` of matrices, a row for each variable.
+
+    Args:
+        parts: List of `Seen`, of a variable or of several that are rows.
+        positions: For each part the list of its rows. What has none was not stepped.
+        sizes: How many elements are looked at of each variable.
+        dtype: Of the matrices.
+    """
+    count = len(sizes)
+    at = {row: i for i, row in enumerate(row for part in positions for row in part)}
+    order = np.array([at.get(row, len(at)) for row in range(count)], "int32")
+
+    def matrix(arrays, width):
+        shaped = [
+            ops.reshape(ops.cast(x, dtype), (len(part), -1))
+            for x, part in zip(arrays, positions, strict=True)
+        ]
+        found = [
+            ops.pad(x, ((0, 0), (0, width - x.shape[1]))) if x.shape[1] < width else x
+            for x in shaped
+        ]
+        if len(at) < count:
+            found.append(ops.zeros((1, width), dtype))
+        found = ops.concatenate(found) if len(found) > 1 else found[0]
+        return found if np.array_equal(order, range(count)) else found[order]
+
+    widths = Seen(*[width(sizes)] * 3, len(OF_UPDATES), 1)
+    return Seen(*map(matrix, zip(*parts, strict=True), widths))
+
+
+def weights(sizes):
+    """A matrix: of each row, the share of each element in its mean."""
+    columns = np.arange(width(sizes))
+    sizes = np.array(sizes)[:, None]
+    inside = columns < sizes
+    return inside / np.maximum(sizes, 1)
+
+
+def collect(totals, sample, p, seen, weights, xp=ops):
+    """Totals and samples after a step.
+
+    Args:
+        totals, sample: Both before it.
+        p: The hyperparameters.
+        seen: `Seen` of matrices.
+        weights: Of the elements, as `weights` says.
+        xp: keras.ops, or numpy for its arrays.
+    """
+    either = where if xp is ops else xp.where
+    low, high = bounds(p.min_alpha, p.max_alpha)
+    alpha, shift = seen.alpha, seen.alpha - 1
+    # One sum for all, for each operation costs more than so few elements.
+    of_elements = [
+        shift * weights,
+        shift * shift * weights,
+        either(alpha <= low, weights, 0.0),
+        either(alpha >= high, weights, 0.0),
+        either(alpha < 0, weights, 0.0),
+        seen.plastic * seen.plastic * weights,
+        seen.update * seen.update * weights,
+    ]
+    means = xp.sum(xp.stack(of_elements, -2), -1)
+    of_alpha, square, whole = means[:, :5], means[:, 5:6], means[:, 6:]
+    some = whole > 0
+    plastic_ratio = xp.sqrt(either(some, square / either(some, whole, 1.0), 0.0))
+    step = xp.concatenate([seen.moved, of_alpha, plastic_ratio, seen.numbers], -1)
+    inside, far = weights > 0, float("-inf")
+    extremes = xp.max(
+        xp.stack([either(inside, -alpha, far), either(inside, alpha, far)], -2), -1
+    )
+    count = len(SUMS)
+    sums, known = totals[:, :count], totals[:, count:]
+    new = (totals[:, :1] == 0) | (extremes > known)
+    after = xp.concatenate([sums + step, either(new, extremes, known)], -1)
+    moved = seen.moved > 0
+    return either(moved, after, totals), either(moved, alpha, sample)
 
 
 def summary(totals, sample):

@@ -27,10 +27,10 @@ WRONG = {
 }
 
 
-def sample(x):
-    """At most 1024 elements, on a grid that thins the longest axis first."""
+def sample(x, most):
+    """At most so many elements, on a grid that thins the longest axis first."""
     steps = np.ones(x.ndim, int)
-    while x[tuple(slice(None, None, s) for s in steps)].size > 1024:
+    while x[tuple(slice(None, None, s) for s in steps)].size > most:
         counts = [len(range(0, n, s)) for n, s in zip(x.shape, steps, strict=True)]
         steps[np.argmax(counts)] += 1
     return x[tuple(slice(None, None, s) for s in steps)].ravel()
@@ -50,8 +50,12 @@ class Watched:
     `wrong` names the statistic that is made wrongly.
     """
 
-    def __init__(self, twin, wrong=None):
-        self.twin, self.wrong, self.rows, self.shifts = twin, wrong, [], []
+    def __init__(self, twin, wrong=None, most=1024):
+        self.twin, self.wrong, self.most = twin, wrong, most
+        self.rows, self.shifts = [], []
+
+    def sample(self, x):
+        return sample(x, self.most)
 
     def step(self, g):
         twin, kept = self.twin, {}
@@ -93,7 +97,7 @@ class Watched:
 
     def keep(self, g, old, moved, eta, plastic, alpha, raw, clipped, final):
         twin = self.twin
-        seen, margin = sample(alpha), 0.05 * (twin.max_alpha - twin.min_alpha)
+        seen, margin = self.sample(alpha), 0.05 * (twin.max_alpha - twin.min_alpha)
 
         def gain(u):
             r = np.sqrt(np.mean(u**2) + twin.epsilon)
@@ -111,7 +115,7 @@ class Watched:
             "update_norm": norm(final),
             "share_clipped": float(norm(raw) > (twin.max_update_norm or np.inf)),
             "gain": gain(clipped),
-            "plastic_ratio": ratio(norm(sample(plastic)), norm(sample(raw))),
+            "plastic_ratio": ratio(norm(self.sample(plastic)), norm(self.sample(raw))),
             "update_to_weight": eta * ratio(norm(final), norm(old)),
             "alpha_sample": seen,
         }
@@ -119,12 +123,12 @@ class Watched:
             "share_at_min": np.mean(seen < twin.min_alpha),
             "share_at_max": np.mean(seen >= (twin.min_alpha + twin.max_alpha) / 2),
             "share_negative": np.mean(seen < 1),
-            "gradient_norm": norm(sample(g)),
+            "gradient_norm": norm(self.sample(g)),
             "raw_update_norm": norm(final),
             "update_norm": norm(raw),
             "share_clipped": float(2 * norm(raw) > (twin.max_update_norm or np.inf)),
             "gain": gain(raw),
-            "plastic_ratio": ratio(norm(sample(plastic)), norm(sample(g))),
+            "plastic_ratio": ratio(norm(self.sample(plastic)), norm(self.sample(g))),
             "update_to_weight": eta * ratio(norm(final), norm(moved)),
         }
         if self.wrong in wrong:

@@ -160,7 +160,7 @@ def test_a_wrong_part_is_noticed(wrong, together, monkeypatch, float64):
     assert deviation(run(NeuroPlastic(), "float64", *inputs), want) > 1e-9
 
 
-@pytest.mark.parametrize("wrong", ["lengths_of", "shorten"])
+@pytest.mark.parametrize("wrong", ["lengths", "shorten"])
 def test_a_wrong_part_of_a_modulated_step_is_noticed(
     wrong, together, monkeypatch, float64
 ):

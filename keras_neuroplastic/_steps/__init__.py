@@ -20,17 +20,37 @@ def one_by_one(optimizer, gradients, variables, learning_rate, *others):
         optimizer.update_step(gradient, variable, learning_rate, *other)
 
 
+def watched(optimizer, step):
+    """The step, and what the optimizer collects of it."""
+    if not optimizer.collects_statistics:
+        return step
+
+    def step_and_collect(*arguments):
+        vars(optimizer)["_seen"] = []  # not a list that Keras tracks
+        step(*arguments)
+        if optimizer._seen:
+            optimizer.collect_step()
+        del optimizer._seen
+
+    return step_and_collect
+
+
 match backend():
     case "jax":
         from keras_neuroplastic._steps.jax import choose
     case "tensorflow":
-        from keras_neuroplastic._steps.tensorflow import choose, keep_values, one_by_one
+        from keras_neuroplastic._steps.tensorflow import (
+            choose,
+            keep_values,
+            one_by_one,
+            watched,
+        )
     case "torch":
-        from keras_neuroplastic._steps.torch import choose, keep_values
+        from keras_neuroplastic._steps.torch import choose, keep_values, watched
     case _:
 
         def choose(optimizer, otherwise):
             return otherwise
 
 
-__all__ = ["choose", "keep_values", "one_by_one"]
+__all__ = ["choose", "keep_values", "one_by_one", "watched"]

@@ -9,9 +9,8 @@ from functools import partial
 
 import keras
 from jax import lax
-from jax import numpy as jnp
 
-from keras_neuroplastic._sums.jax import is_split
+from keras_neuroplastic._sums.jax import after, is_split
 
 # Elements of a variable whose intermediate arrays are worth waiting for.
 LARGE = 2**17
@@ -29,22 +28,16 @@ def in_a_chain(optimizer, gradients, variables, learning_rate, *others):
     for gradient, variable, *other in zip(gradients, variables, *others, strict=True):
         large = gradient.size >= LARGE
         if large and last is not None:
-            gradient = after(last, gradient)
+            gradient = in_turn(last, gradient)
         optimizer.update_step(gradient, variable, learning_rate, *other)
         # One that devices share would make the next wait for another device.
         if large and not is_split(variable.value):
             last = variable.value
 
 
-def after(done, x):
+def in_turn(done, x):
     """x; on a CPU, once the array `done` is computed. Elsewhere memory is not fresh."""
-    return lax.platform_dependent(done, x, cpu=computed_after, default=at_once)
-
-
-def computed_after(done, x):
-    """It is multiplied by one: nothing is above infinity, but XLA does not know."""
-    above = jnp.abs(done[(0,) * done.ndim]) > jnp.inf
-    return x * jnp.where(above, 0, 1).astype(x.dtype)
+    return lax.platform_dependent(done, x, cpu=after, default=at_once)
 
 
 def at_once(done, x):

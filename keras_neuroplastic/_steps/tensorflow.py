@@ -11,7 +11,8 @@ from functools import cache, lru_cache, partial
 import keras
 import tensorflow as tf
 
-from keras_neuroplastic import _sums, rules, statistics
+from keras_neuroplastic import _sums, statistics
+from keras_neuroplastic._dtypes import step_dtype
 from keras_neuroplastic._sums.tensorflow import compiled_for
 
 # Compiled functions to keep, one for each kind of variable. What XLA compiled for one
@@ -44,6 +45,14 @@ def devices(optimizer, mirrored):
     if mirrored:
         return optimizer._distribution_strategy.extended.worker_devices
     return {native(v).device for v in optimizer._trainable_variables}
+
+
+def watched(optimizer, step):
+    """The step, which collects statistics by itself, but for one that Keras makes."""
+    ours = isinstance(step, partial)
+    if ours or not optimizer.collects_statistics:
+        return step
+    return partial(one_by_one, optimizer)
 
 
 def operations_are_watched():
@@ -94,28 +103,68 @@ def one_by_one(optimizer, gradients, variables, learning_rate, *others):
     """`optimizer.update_step` for each variable, on each device that has a copy."""
 
     def step(variable, gradient, learning_rate, *other):
+        vars(optimizer)["_seen"] = []
         optimizer.update_step(gradient, variable, learning_rate, *other)
+        return optimizer._seen[0][1] if optimizer._seen else None
 
-    everywhere(optimizer, step, gradients, variables, learning_rate, *others)
+    everywhere(optimizer, step, collect, gradients, variables, learning_rate, *others)
 
 
-def everywhere(optimizer, step, gradients, variables, numbers, *others):
+def everywhere(optimizer, step, collect, gradients, variables, numbers, *others):
     """Calls step(variable, gradient, numbers, *other) for each copy of each variable.
 
-    Gradients are summed over the copies before; `numbers` go to all alike.
+    Gradients are summed over the copies before; `numbers` go to all alike. What it
+    returns of all variables, if that was seen of them, goes to `collect`.
     """
     pairs = list(zip(gradients, map(native, variables), strict=True))
     if tf.distribute.has_strategy():  # or else it is an operation for nothing
         pairs = optimizer._all_reduce_sum_gradients(pairs)
 
     def merged(strategy, pairs, numbers, *others):
+        seen, rows = [], []
         for (gradient, variable), *other in zip(pairs, *others, strict=True):
             arguments = gradient, numbers, *other
-            strategy.extended.update(variable, step, args=arguments, group=False)
+            found = strategy.extended.update(
+                variable, step, args=arguments, group=False
+            )
+            if isinstance(found, statistics.Seen):
+                seen.append(found)
+                rows.append(optimizer._row(optimizer._get_variable_index(variable)))
+        if not seen:
+            return
+        slots = map(native, (optimizer._totals, optimizer._sample))
+        slots = zip(*map(strategy.experimental_local_results, slots), strict=True)
+        for copy, (totals, sample) in enumerate(slots):
+            parts = [statistics.Seen(*(x[copy] for x in found)) for found in seen]
+            settings = optimizer._plasticity, tuple(optimizer._sizes), tuple(rows)
+            with tf.device(totals.device):
+                collect(*settings, totals.dtype)(totals.handle, sample.handle, parts)
 
     tf.__internal__.distribute.interim.maybe_merge_call(
         merged, optimizer._distribution_strategy, pairs, numbers, *others
     )
+
+
+def collect(settings, sizes, rows, dtype):
+    """What adds the `Seen` of such rows to the totals and samples with such handles."""
+    widths = len(statistics.TOTALS), statistics.width(sizes)
+    shapes = [(len(sizes), width) for width in widths]
+
+    def add(totals, sample, parts):
+        handles = totals, sample
+        old = [read(h, dtype, s) for h, s in zip(handles, shapes, strict=True)]
+        seen = statistics.rows(parts, [[row] for row in rows], sizes, dtype.name)
+        weights = tf.constant(statistics.weights(sizes), dtype)
+        new = statistics.collect(*old, settings, seen, weights)
+        for handle, value in zip(handles, new, strict=True):
+            tf.raw_ops.AssignVariableOp(resource=handle, value=value)
+
+    return add
+
+
+@lru_cache(maxsize=KEPT)
+def compiled_collect(*arguments):
+    return tf.function(collect(*arguments), jit_compile=True, autograph=False)
 
 
 def compiled_one_by_one(optimizer, gradients, variables, learning_rate, *others):
@@ -128,10 +177,11 @@ def compiled_one_by_one(optimizer, gradients, variables, learning_rate, *others)
 
     def step(theta, gradient, tensors, *other):
         index = optimizer._get_variable_index(theta)
+        each = {**optimizer._constants(index), "watched": optimizer.grid(index)}
         compiled_step = compiled(
             optimizer.rule,
             optimizer._plasticity,
-            tuple({**constants, **optimizer._constants(index)}.items()),
+            tuple({**constants, **each}.items()),
             # One function for each kind, or TensorFlow would warn of so many traces.
             (theta.shape, theta.dtype, theta.device, gradient.dtype),
         )
@@ -139,28 +189,29 @@ def compiled_one_by_one(optimizer, gradients, variables, learning_rate, *others)
         # traced with.
         slots = {k: slot.value.handle for k, slot in optimizer._slots(index).items()}
         with tf.device(theta.device):
-            compiled_step(theta.handle, slots, (gradient, *other), tensors)
+            return compiled_step(theta.handle, slots, (gradient, *other), tensors)
 
-    everywhere(optimizer, step, gradients, variables, tensors, *others)
+    arguments = gradients, variables, tensors
+    everywhere(optimizer, step, compiled_collect, *arguments, *others)
+
+
+def read(handle, dtype, shape):
+    value = tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype)
+    return tf.ensure_shape(value, shape)
 
 
 @lru_cache(maxsize=KEPT)
 def compiled(rule, settings, constants, kind):
     """A compiled step of the variables of a kind, with certain constants."""
     shape, dtype, device, _ = kind
-    slot_dtype = tf.as_dtype(rules.step_dtype(dtype))
-    shapes = statistics.shapes(shape)  # all other slots are like the variable
-
-    def read(handle, dtype, name=None):
-        value = tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype)
-        return tf.ensure_shape(value, shapes.get(name, shape))
+    slot_dtype = tf.as_dtype(step_dtype(dtype))
 
     def step(theta, slots, arrays, tensors):
         with compiled_for(device):
-            new_theta, new = rule(
+            new_theta, new, seen = rule(
                 settings,
-                read(theta, dtype),
-                {name: read(slot, slot_dtype, name) for name, slot in slots.items()},
+                read(theta, dtype, shape),
+                {name: read(slot, slot_dtype, shape) for name, slot in slots.items()},
                 *arrays,
                 **dict(constants),
                 **tensors,
@@ -169,5 +220,6 @@ def compiled(rule, settings, constants, kind):
         tf.raw_ops.AssignVariableOp(resource=theta, value=new_theta)
         for name, slot in slots.items():
             tf.raw_ops.AssignVariableOp(resource=slot, value=new[name])
+        return seen
 
     return tf.function(step, jit_compile=True, autograph=False)

@@ -13,12 +13,14 @@ from functools import partial
 import torch
 
 from keras_neuroplastic import modulation, rules
+from keras_neuroplastic._dtypes import step_dtype
 from keras_neuroplastic._steps import (
     torch_compiled,
     torch_cpu,
     torch_cuda,
     torch_cuda_modulated,
     torch_modulated,
+    torch_statistics,
 )
 
 try:
@@ -43,11 +45,34 @@ def choose(optimizer, otherwise):
     return otherwise if in_stateless_scope() else partial(step, optimizer)
 
 
+def watched(optimizer, step):
+    """The step, and what the optimizer collects of it."""
+    if not optimizer.collects_statistics:
+        return step
+
+    def step_and_collect(*arguments):
+        vars(optimizer)["_seen"] = []  # not a list that Keras tracks
+        step(*arguments)
+        if optimizer._seen and counts_by_numpy(optimizer):
+            torch_statistics.collect(optimizer)
+        elif optimizer._seen:
+            if not torch.compiler.is_compiling():  # to be copied to a GPU once
+                device = optimizer._totals._value.device
+                weights = torch.as_tensor(optimizer._weights).to(device)
+                vars(optimizer)["_weights"] = weights
+            optimizer.collect_step()
+        del optimizer._seen
+
+    return step_and_collect
+
+
+def counts_by_numpy(optimizer):
+    return not in_stateless_scope() and may_be_written_over(optimizer._totals._value)
+
+
 def together(optimizer):
     """What updates all variables of a GPU, or None where the rules do."""
     p = optimizer._plasticity
-    if optimizer.collects_statistics:
-        return None
     if optimizer.rule is rules.step and not p.residual:
         return torch_cuda.update
     if optimizer.rule is modulation.step and not p.stabilizes:
@@ -96,7 +121,7 @@ def step(optimizer, gradients, variables, learning_rate, *others):
         theta, key = variable._value, index
         if update and has_lists(theta):
             if theta.numel():
-                key = theta.device, rules.step_dtype(theta.dtype)
+                key = theta.device, step_dtype(theta.dtype)
                 lists[key].append((index, theta, gradient, *other))
             continue
         if theta.numel() <= SMALL:
@@ -119,9 +144,13 @@ def step(optimizer, gradients, variables, learning_rate, *others):
                 cpu_step = cpu_step or make(optimizer, learning_rate)
                 traces = tensors(optimizer._slots(index))
                 constants = optimizer._constants(index)
-                cpu_step.variable(gradient, theta, traces, *other, **constants)
+                arguments = optimizer._row(index), gradient, theta, traces, *other
+                cpu_step.variable(*arguments, **constants)
             else:
                 optimizer.update_step(gradient, variable, learning_rate, *other)
+    if cpu_step and cpu_step.watch and cpu_step.watch.stepped:
+        watch = cpu_step.watch
+        optimizer._seen.append((watch.stepped, watch.seen(cpu_step.numbers["scale"])))
 
 
 def may_be_written_over(theta, *others):
@@ -145,7 +174,7 @@ def step_rows(optimizer, group, learning_rate):
     def matrix(members):
         return torch.stack(members).view(len(group), members[0].numel())
 
-    new_theta, new = optimizer.rule(
+    new_theta, new, seen = optimizer.rule(
         optimizer._plasticity,
         matrix(thetas),
         {name: matrix(members) for name, members in traces.items()},
@@ -153,9 +182,12 @@ def step_rows(optimizer, group, learning_rate):
         *(matrix(members) for members in others),
         eta=learning_rate,
         axis=1,
+        watched=optimizer.grid(indices[0]),
         **optimizer._scheduled(),
         **optimizer._constants(indices[0]),
     )
+    if seen is not None:
+        optimizer.see(indices, seen)
     copies = [(thetas, new_theta), *((traces[name], new[name]) for name in traces)]
     for members, values in copies:
         torch._foreach_copy_(

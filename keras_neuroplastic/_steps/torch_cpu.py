@@ -9,14 +9,15 @@ memory order.
 """
 
 import math
-from dataclasses import dataclass
 
-import numpy as np
 import torch
 from keras import ops
 
-from keras_neuroplastic import rules, statistics
-from keras_neuroplastic._steps import torch_kernels, torch_statistics
+from keras_neuroplastic import rules
+from keras_neuroplastic._dtypes import step_dtype
+from keras_neuroplastic._steps import torch_kernels
+from keras_neuroplastic._steps.torch_scratch import Block, take
+from keras_neuroplastic._steps.torch_statistics import Watch, ratio, square
 
 # Elements in a block: what a sweep touches of it stays in the cache, and its
 # operations are worth their call.
@@ -24,18 +25,6 @@ BLOCK = 2**18
 # While the mean of |g| is in here, squares can be summed as they are: none overflows,
 # in however large a variable, and none that matters vanishes.
 SAFE_MEAN = (1e-8, 1e6)
-
-
-@dataclass
-class Block:
-    """A part of one variable, or the whole of it; `update` and `work` are scratch."""
-
-    g: torch.Tensor
-    theta: torch.Tensor
-    before: torch.Tensor | None
-    traces: dict
-    update: torch.Tensor
-    work: torch.Tensor
 
 
 class Step:
@@ -50,15 +39,17 @@ class Step:
         }
         # Kept, for fresh memory costs more than some of the operations on it.
         self.scratch = optimizer.__dict__.setdefault("_scratch", {})
+        self.watch = Watch(optimizer) if optimizer.collects_statistics else None
 
-    def variable(self, gradient, theta, traces, before=None, **constants):
-        """Moves `theta` and `traces`."""
+    def variable(self, row, gradient, theta, traces, before=None, **constants):
+        """Moves `theta` and `traces`, which are the `row`-th."""
         if self.skips(gradient):
             return
-        watched = {n: traces.pop(n) for n in statistics.SLOTS if n in traces}
+        # Of the gradient and the old variable, for the statistics.
+        self.squares = dict.fromkeys(("gradient", "weights"), 0.0)
         if gradient.shape != theta.shape:
             gradient = gradient.expand(theta.shape)
-        dtype = getattr(torch, rules.step_dtype(theta.dtype))
+        dtype = getattr(torch, step_dtype(theta.dtype))
         # The fused kernels read the memory in its order, whatever the strides say.
         g = gradient.to(dtype).contiguous()
         size = max(theta.numel(), 1)
@@ -68,12 +59,9 @@ class Step:
             name: min(sum(s[name] for s in sums) / size, torch_kernels.LARGEST[dtype])
             for name in sums[0]
         }
-        if watched:
-            old = theta if before is None else before
-            weight = torch_statistics.norm(old.to(dtype))
         squares = self.move(blocks, means, size, **constants)
-        if watched:
-            torch_statistics.collect(self, watched, g, traces, means, before, weight)
+        if self.watch and theta.numel():
+            self.see(row, means, before, gradient=g, **traces)
         if not math.isfinite(squares):  # so is `update`, where the next variable begins
             self.scratch.clear()
 
@@ -124,20 +112,14 @@ class Step:
         return blocks
 
     def take(self, name, like, dtype):
-        """Scratch memory in the shape of `like`."""
-        key, size = (name, dtype), like.numel()
-        if key not in self.scratch or self.scratch[key].numel() < size:
-            self.scratch.pop(key, None)  # so that never two are there
-            # NumPy asks the system for huge pages, which come in half the time.
-            zeros = np.zeros(size, str(dtype).removeprefix("torch."))
-            self.scratch[key] = torch.from_numpy(zeros)
-        return self.scratch[key].as_strided(like.shape, like.stride())
+        return take(self.scratch, name, like, dtype)
 
     def sum_signals(self, block):
         """The first sweep: moves the memory traces; the sum of each signal.
 
         Leaves |m| / (√v + ε) in `update`.
         """
+        self.keep_square("gradient", block.g)
         magnitude = torch.abs(block.g, out=block.work)
         sums = {"gradient": magnitude.sum().item()}
         if "activity" in block.traces:
@@ -223,14 +205,27 @@ class Step:
             factor *= gain
         return rules.Stabilized(None, length, factor * unit, clipped, gain)
 
-    def made(self, alpha, alpha_gradient, g, before):
-        """For the statistics: what `statistics.Seen` has beside α, in which units."""
-        plastic = (alpha - alpha_gradient) * g / self.unit
-        return plastic, alpha * g / self.unit, self.stable, self.unit
+    def keep_square(self, name, x):
+        if self.watch:
+            self.squares[name] += square(x)
+
+    def see(self, row, means, before, **arrays):
+        """Keeps what the statistics tell of a step, while the arrays are at hand."""
+        gradient, weights = (x**0.5 for x in self.squares.values())
+        stable, unit, made = self.made(before)
+        norm = stable.length * stable.factor
+        rate = self.learning_rate * ratio(norm, weights)
+        numbers = stable.length * unit, norm, stable.clipped, stable.gain, rate
+        self.watch.add(row, means, (gradient, *numbers), **arrays, **made)
+
+    def made(self, before):
+        """What became of the update, in which units, and further arrays to look at."""
+        return self.stable, self.unit, {}
 
     def apply_update(self, block, factor, weight_decay):
         """The third sweep: θ <- θ - η factor update - η λ θ."""
         theta = block.theta
+        self.keep_square("weights", theta)
         if weight_decay:
             u = torch.mul(block.update, factor, out=block.work)
             u.add_(theta, alpha=weight_decay)

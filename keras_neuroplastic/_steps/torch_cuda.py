@@ -16,6 +16,8 @@ import torch
 from keras import ops
 
 from keras_neuroplastic import rules
+from keras_neuroplastic._dtypes import saturate, step_dtype
+from keras_neuroplastic._steps.torch_cuda_statistics import Watch, lengths, rate
 from keras_neuroplastic._steps.torch_kernels import LARGEST
 
 # The largest numbers below 1, and as many steps of Adam as make their powers vanish.
@@ -33,7 +35,7 @@ def step(optimizer, members, learning_rate, update):
     """
     indices, thetas, gradients, *others = zip(*members, strict=True)
     p, device = optimizer._plasticity, thetas[0].device
-    name = rules.step_dtype(thetas[0].dtype)
+    name = step_dtype(thetas[0].dtype)
     dtype = getattr(torch, name)
     slots = [optimizer._slots(index) for index in indices]
     moving = [thetas, *([s[name]._value for s in slots] for name in p.slot_names)]
@@ -50,29 +52,39 @@ def step(optimizer, members, learning_rate, update):
     with keras.device(str(device)):  # or `ops` would move numbers to another GPU
         numbers = {k: number(v) for k, v in optimizer._scheduled().items()}
         eta = ops.convert_to_tensor(learning_rate, name)
-        update(p, copies[0], traces, *further, eta=eta, **numbers, **constants)
+        watch = None
+        if optimizer.collects_statistics:
+            watch = Watch(optimizer, [optimizer._row(i) for i in indices], dtype)
+        options = {"eta": eta, "watch": watch, **numbers, **constants}
+        update(p, copies[0], traces, *further, **options)
+        if watch:
+            optimizer.see(indices, watch.seen)
     for tensors, moved in zip(moving, copies, strict=True):
         put_back(tensors, moved)
 
 
-def update(p, theta, traces, g, eta, scale, weight_decay, residual_strength=None):
+def update(
+    p, theta, traces, g, eta, scale, weight_decay, watch, residual_strength=None
+):
     """`rules.step`, but for residual forms."""
     if not p.skip_nonfinite:
-        return move(p, theta, traces, g, eta, scale, weight_decay)
+        return move(p, theta, traces, g, eta, scale, weight_decay, watch)
     largest = torch.stack(torch._foreach_norm(g, math.inf))
     finite = torch.isfinite(largest).to(largest.dtype)
+    if watch:
+        watch.moved = finite
     lists = [theta, *traces.values()]
     before = [copied(tensors)[1] for tensors in lists]
     flat, g = copied(g)
     flat.nan_to_num_(0.0, 0.0, 0.0)  # for a NaN would survive a product with 0
-    move(p, theta, traces, g, eta, scale, weight_decay)
+    move(p, theta, traces, g, eta, scale, weight_decay, watch)
     for tensors, old in zip(lists, before, strict=True):
         _, chosen = scaled(finite, tensors)
         torch._foreach_addcmul_(chosen, (1 - finite).unbind(), old)
         torch._foreach_copy_(tensors, chosen)
 
 
-def move(p, theta, traces, g, eta, scale, weight_decay):
+def move(p, theta, traces, g, eta, scale, weight_decay, watch):
     """The same of gradients that are finite, or make NaN of their variables."""
     sizes = sizes_of(g)
     found = signals(traces, g, sizes, p)
@@ -90,15 +102,18 @@ def move(p, theta, traces, g, eta, scale, weight_decay):
         torch._foreach_mul_(u, h)
     else:
         _, u = scaled(rules.plasticity(found, p, scale), h, small)
-    factor = unit
+    stable = rules.Stabilized(None, None, unit, False, 1.0)
     if p.stabilizes:
-        lengths = torch.stack(torch._foreach_norm(u, 2, dtype=torch.float64))
-        factor = rules.stabilizing(lengths, unit, sizes, p).factor
+        stable = rules.stabilizing(lengths(u), unit, sizes, p)
+    elif watch:
+        stable = stable._replace(length=lengths(u))
+    if watch:
+        watch.see(found, traces, g, scale, stable, unit, rate(eta, theta))
     decayed = [x for x, decay in zip(theta, weight_decay, strict=True) if decay]
     if decayed:
         etas = [eta] * len(decayed)
         torch._foreach_addcmul_(decayed, etas, decayed, value=-max(weight_decay))
-    factor = (eta * factor).to(eta.dtype).expand_as(sizes)
+    factor = (eta * stable.factor).to(eta.dtype).expand_as(sizes)
     torch._foreach_addcmul_(theta, factor.unbind(), u, value=-1.0)
 
 
@@ -113,7 +128,7 @@ def signals(traces, g, sizes, p):
         torch._foreach_lerp_(traces["momentum"], g, 1 - p.beta_1)
         values.append(memory(magnitude, traces["momentum"], traces["variance"], p))
     sums = torch._foreach_norm([x for value in values for x in value], 1)
-    means = rules.saturate(torch.stack(sums).view(len(values), len(g)) / sizes)
+    means = saturate(torch.stack(sums).view(len(values), len(g)) / sizes)
     return rules.Signals(values, means, (means + p.epsilon).reciprocal().unbind())
 
 

@@ -8,11 +8,12 @@ import torch
 
 from keras_neuroplastic import rules
 from keras_neuroplastic._steps import torch_cuda
+from keras_neuroplastic._steps.torch_cuda_statistics import lengths, rate
 from keras_neuroplastic._sums import where
 from keras_neuroplastic.modulation import TINY
 
 
-def update(p, theta, traces, g, before, eta, scale, strength, max_ratio):
+def update(p, theta, traces, g, before, eta, scale, strength, max_ratio, watch):
     """`modulation.step`, but for an update that is stabilised."""
     found = torch_cuda.signals(traces, g, torch_cuda.sizes_of(g), p)
     moved = torch._foreach_sub(before, theta)  # η b
@@ -25,13 +26,16 @@ def update(p, theta, traces, g, before, eta, scale, strength, max_ratio):
         _, part = torch_cuda.scaled(alpha - 1, moved)
     factor = torch.ones_like(found.gains[0]) * strength
     if p.target == "trust" or max_ratio is not None:
-        lengths = map(lengths_of, (before, moved, part))
-        factor = factor * shorten(p, *lengths, eta, strength, max_ratio)
-    torch._foreach_addcmul_(theta, factor.to(eta.dtype).unbind(), part, value=-1.0)
-
-
-def lengths_of(tensors):
-    return torch.stack(torch._foreach_norm(tensors, 2, dtype=torch.float64))
+        norms = map(lengths, (before, moved, part))
+        factor = factor * shorten(p, *norms, eta, strength, max_ratio)
+    factor = factor.to(eta.dtype)
+    torch._foreach_addcmul_(theta, factor.unbind(), part, value=-1.0)
+    if watch:
+        raw = torch._foreach_sub(before, theta)  # η (b + d)
+        unit = 1 / where(eta > 0, eta, 1.0)
+        stable = rules.Stabilized(None, lengths(raw), unit, False, 1.0)
+        made = torch_cuda.scaled(factor, part)[1], raw
+        watch.see(found, traces, g, scale, stable, unit, rate(eta, before), made)
 
 
 def shorten(p, old, moved, part, eta, strength, max_ratio):

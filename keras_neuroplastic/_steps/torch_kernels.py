@@ -5,9 +5,9 @@ A kernel passes the block once where the operations of `rules.py` pass it severa
 
 import torch
 
-from keras_neuroplastic import rules
+from keras_neuroplastic import _dtypes
 
-LARGEST = {getattr(torch, name): value for name, value in rules.LARGEST.items()}
+LARGEST = {getattr(torch, name): value for name, value in _dtypes.LARGEST.items()}
 # As many steps of Adam as make its bias corrections vanish.
 FOREVER = torch.tensor(float("inf"))
 

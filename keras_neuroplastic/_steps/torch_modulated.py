@@ -11,7 +11,7 @@ import torch
 
 from keras_neuroplastic import rules
 from keras_neuroplastic._steps.torch_cpu import Step, clip
-from keras_neuroplastic._steps.torch_statistics import seen
+from keras_neuroplastic._steps.torch_statistics import square
 from keras_neuroplastic.modulation import TINY
 
 
@@ -43,6 +43,7 @@ class ModulatedStep(Step):
 
     def form_part(self, block, means, base):
         """(α - 1) η b / base, in `update`; η b, in `before`; moves the activity."""
+        self.keep_square("weights", block.before)
         magnitude = torch.abs(block.g, out=block.work)
         moved = block.before.sub_(block.theta)
         if self.rule.per_parameter:
@@ -52,12 +53,12 @@ class ModulatedStep(Step):
         alpha = self.mean_plasticity(means)
         return torch.mul(moved, (alpha - 1) / base, out=block.update)
 
-    def made(self, alpha, alpha_gradient, g, before):
+    def made(self, before):
         d = self.take("update", before, before.dtype).mul_(self.factor)
         raw = before.add_(d)  # η (b + d)
         unit = 1 / self.learning_rate if self.learning_rate else 1.0
-        stable = rules.Stabilized(None, self.length([raw]), unit, False, 1.0)
-        return seen(d), seen(raw), stable, unit
+        stable = rules.Stabilized(None, square(raw) ** 0.5, unit, False, 1.0)
+        return stable, unit, {"plastic": d, "update": raw}
 
     def shorten(self, old, moved, part):
         """What is left of a part of such a length: its trust, and the limit."""

@@ -1,7 +1,8 @@
-"""The statistics of a step in place, for one PyTorch variable on the CPU.
+"""The statistics of a step in place, of PyTorch's variables on the CPU.
 
 As in `statistics.py`, but by NumPy, whose operations on so few elements take a third
-of the time of PyTorch's and a tenth of Keras's.
+of the time of PyTorch's and a tenth of Keras's; and the plasticity of all variables is
+found at once, from samples of what it follows.
 """
 
 import math
@@ -12,75 +13,117 @@ import torch
 from keras_neuroplastic import statistics
 
 
-def collect(step, slots, g, traces, means, before, weight):
-    """Adds a step that has just been made to `totals`, and keeps its sample of α."""
-    p, g_seen = step.rule, seen(g)
-    if not g_seen.size:
-        return
-    alpha, alpha_gradient = plasticity(step, g_seen, traces, means)
-    plastic, update, stable, unit = step.made(alpha, alpha_gradient, g_seen, before)
-    plastic, update = np.dot(plastic, plastic), np.dot(update, update)
-    low, high = statistics.bounds(p.min_alpha, p.max_alpha)
-    length, shift, size = stable.length * stable.factor, alpha - 1, alpha.size
-    totals, count = slots["totals"].numpy(), len(statistics.SUMS)
-    extremes = -np.minimum.reduce(alpha), np.maximum.reduce(alpha)
-    totals[count:] = np.maximum(totals[count:], extremes) if totals[0] else extremes
-    totals[:count] += (
-        1.0,
-        float(np.add.reduce(shift)) / size,
-        float(np.dot(shift, shift)) / size,
-        np.count_nonzero(alpha <= low) / size,
-        np.count_nonzero(alpha >= high) / size,
-        np.count_nonzero(alpha < 0) / size if step.numbers["scale"] > 1 else 0.0,
-        norm(g),
-        stable.length * unit,
-        length,
-        float(stable.clipped),
-        stable.gain,
-        math.sqrt(plastic / update) if update > 0 else 0.0,
-        step.learning_rate * length / weight if weight else 0.0,
-    )
-    slots["sample"].numpy()[:] = alpha
+class Watch:
+    """Samples of the variables of a step, a row for each, and their numbers."""
+
+    def __init__(self, optimizer):
+        self.rule = optimizer._plasticity
+        self.sizes, self.grids = optimizer._sizes, optimizer._grids
+        self.dtype = optimizer._weights.dtype
+        # Kept from step to step; of a variable that is not stepped nothing is read.
+        self.kept = optimizer.__dict__.setdefault("_watched", {})
+        self.stepped, self.means, self.numbers = [], [], []
+
+    def add(self, row, means, numbers, **arrays):
+        """Takes samples of arrays of a variable that has just moved."""
+        self.stepped.append(row)
+        self.means.append(list(means.values()))
+        self.numbers.append(numbers)
+        for name, x in arrays.items():
+            self.matrix(name)[row, : self.sizes[row]] = seen(x, self.grids[row])
+
+    def matrix(self, name):
+        if name not in self.kept:
+            shape = len(self.sizes), statistics.width(self.sizes)
+            self.kept[name] = np.zeros(shape, self.dtype)
+        return self.kept[name]
+
+    def seen(self, scale):
+        """`statistics.Seen` of the variables stepped."""
+        means = np.array(self.means, self.dtype).T[..., None]
+        gains = 1 / (means + self.rule.epsilon)
+        found = {name: self.samples(name) for name in self.kept}
+        values = self.values(found) if self.rule.per_parameter else means
+        alpha, alpha_gradient = self.plasticity(values, gains, scale, found["gradient"])
+        if "plastic" in found:
+            plastic, update = found["plastic"], found["update"]
+        else:
+            h = found["gradient"] * gains[0]
+            plastic, update = (alpha - alpha_gradient) * h, alpha * h
+        numbers = np.array(self.numbers, self.dtype)
+        moved = np.ones((len(numbers), 1), self.dtype)
+        return statistics.Seen(alpha, plastic, update, numbers, moved)
+
+    def samples(self, name):
+        matrix = self.kept[name]
+        whole = self.stepped == list(range(len(matrix)))
+        return matrix if whole else matrix[self.stepped]
+
+    def values(self, found):
+        """What α follows, as in `rules.signals`."""
+        values = [np.abs(found["gradient"])]
+        if "activity" in found:
+            values.append(found["activity"])
+        if "momentum" in found:
+            root = np.sqrt(found["variance"]) + self.rule.epsilon
+            values.append(np.abs(found["momentum"]) / root)
+        return values
+
+    def plasticity(self, values, gains, scale, like):
+        """α and α_gradient, as in `rules.plasticity`."""
+        p = self.rule
+        limits = p.min_alpha, p.max_alpha
+        parts = zip(values, p.signal_weights, gains, strict=True)
+        first, *others = [x * (weight * gain) for x, weight, gain in parts]
+        alpha = np.clip(sum(others, first), *limits)
+        alpha_gradient = np.clip(values[0] * gains[0], *limits)
+        if scale != 1:
+            alpha = alpha_gradient + scale * (alpha - alpha_gradient)
+        return (np.broadcast_to(x, like.shape) for x in (alpha, alpha_gradient))
 
 
-def seen(x):
+def collect(optimizer):
+    """`optimizer.collect_step()`."""
+    seen = rows(optimizer._seen, optimizer._sizes, optimizer._weights.dtype)
+    slots = [x._value.numpy() for x in (optimizer._totals, optimizer._sample)]
+    with np.errstate(all="ignore"):  # a NaN shows in the statistics
+        settings = optimizer._plasticity, seen, optimizer._weights
+        new = statistics.collect(*slots, *settings, xp=np)
+    for slot, value in zip(slots, new, strict=True):
+        slot[:] = value
+
+
+def rows(parts, sizes, dtype):
+    """`statistics.rows`, of pairs of rows and what was seen of them."""
+    (stepped, first), *others = parts
+    if not others and stepped == list(range(len(sizes))):
+        return statistics.Seen(*map(np.asarray, first))
+    widths = *[statistics.width(sizes)] * 3, len(statistics.OF_UPDATES), 1
+    matrices = [np.zeros((len(sizes), width), dtype) for width in widths]
+    for stepped, part in parts:
+        for matrix, x in zip(matrices, part, strict=True):
+            x = np.asarray(x).reshape(len(stepped), -1)
+            matrix[stepped, : x.shape[1]] = x
+    return statistics.Seen(*matrices)
+
+
+def seen(x, grid):
     """The elements of x to look at, as an array."""
-    return x.numpy()[statistics.grid(x.shape)].ravel()
+    if x.dtype.itemsize == 2:
+        x = x.float()
+    return x.numpy()[grid.slices].ravel()
 
 
-def norm(x):
-    """‖x‖, whatever the size of its elements."""
-    x = x.view(-1)
+def square(x):
+    """‖x‖², whatever the size of its elements."""
+    x = x.reshape(-1)
+    x = x.float() if x.dtype.itemsize == 2 else x
     square = torch.dot(x, x).item()
     if 1e-20 < square < 1e30:
-        return square**0.5
-    return torch.linalg.vector_norm(x, dtype=torch.float64).item()
+        return square
+    return torch.linalg.vector_norm(x, dtype=torch.float64).item() ** 2
 
 
-def plasticity(step, g, traces, means):
-    """α and α_gradient of the elements seen."""
-    p, scale = step.rule, step.numbers["scale"]
-    values = {"gradient": np.abs(g)}
-    if not p.per_parameter:
-        values = means
-    else:
-        if "activity" in traces:
-            values["activity"] = seen(traces["activity"])
-        if "momentum" in traces:
-            root = np.sqrt(seen(traces["variance"]))
-            values["memory"] = np.abs(seen(traces["momentum"])) / (root + p.epsilon)
-    gains = {name: 1 / (mean + p.epsilon) for name, mean in means.items()}
-    first, *others = [
-        x * (getattr(p, f"{name}_weight") * gains[name]) for name, x in values.items()
-    ]
-    alpha_gradient = clip(values["gradient"] * gains["gradient"], p)
-    alpha = clip(sum(others, first), p)
-    if scale != 1:
-        alpha = alpha_gradient + scale * (alpha - alpha_gradient)
-    if not p.per_parameter:
-        alpha, alpha_gradient = (np.full_like(g, x) for x in (alpha, alpha_gradient))
-    return alpha, alpha_gradient
-
-
-def clip(x, p):
-    return np.minimum(np.maximum(x, p.min_alpha), p.max_alpha)
+def ratio(x, y):
+    """x / y, and 0 where y is; a NaN stays one."""
+    return x / y if y else 0.0 if y == 0 else math.nan

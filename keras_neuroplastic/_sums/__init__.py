@@ -8,6 +8,7 @@ mathematics is none the wiser.
 from keras.backend import backend
 
 from keras_neuroplastic._sums.plain import (
+    after,
     clip,
     of_magnitudes,
     of_signals,
@@ -20,13 +21,14 @@ from keras_neuroplastic._sums.plain import (
 
 match backend():
     case "jax":
-        from keras_neuroplastic._sums.jax import of_magnitudes, of_signals, root
+        from keras_neuroplastic._sums.jax import after, of_magnitudes, of_signals, root
     case "tensorflow":
         from keras_neuroplastic._sums.tensorflow import of_magnitudes, of_signals
     case "torch":
         from keras_neuroplastic._sums.torch import clip, stored, where
 
 __all__ = [
+    "after",
     "clip",
     "of_magnitudes",
     "of_signals",
