@@ -3,12 +3,18 @@
 from examples.evidence.labels import label, labels
 from examples.harness import results
 from examples.harness.compare import cell_name, group
-from examples.harness.optimizers import LEARNING_RATES, OPTIMIZERS
+from examples.harness.optimizers import BARE, KERAS, LEARNING_RATES, OPTIMIZERS
+
+# NeuroPlastic by itself.
+FORMS = [name for name in OPTIMIZERS if name not in KERAS and name not in BARE]
 
 
 def load(folder):
-    """A dict from study to records; a study is a file."""
-    return {path.stem: results.read(path) for path in sorted(folder.glob("*.jsonl"))}
+    """A dict from study to its records in all files of the folder."""
+    records = [
+        run for path in sorted(folder.glob("*.jsonl")) for run in results.read(path)
+    ]
+    return group(records, lambda config: config["study"])
 
 
 def select(records, **settings):
@@ -65,6 +71,8 @@ def by_optimizer(runs):
 
 
 def in_order(names):
-    """Names of optimizers as `OPTIMIZERS` has them, each once."""
-    names = {*names}
-    return [name for name in OPTIMIZERS if name in names]
+    """Names of optimizers as `OPTIMIZERS` has them, each once, then any others."""
+    names = dict.fromkeys(names)
+    return [n for n in OPTIMIZERS if n in names] + [
+        n for n in names if n not in OPTIMIZERS
+    ]

@@ -1,12 +1,11 @@
 """What each part of NeuroPlastic is worth: its forms less the default, by task."""
 
-from examples.evidence.cells import in_order, select
+from examples.evidence.cells import FORMS, select
 from examples.evidence.origin import origin
 from examples.evidence.paper import NOT_RUN, untuned
 from examples.evidence.studies import tuned
 from examples.evidence.tables import differences
 from examples.evidence.verdicts import Pair, measured
-from examples.harness.optimizers import NEUROPLASTIC
 
 WHOLE = "neuroplastic-default"
 
@@ -22,7 +21,7 @@ def table(records):
             pairs = {
                 (name, cell): Pair.of(rows[name], rows[WHOLE])
                 for cell, rows in cells.items()
-                for name in in_order(NEUROPLASTIC)
+                for name in FORMS
                 if name != WHOLE and {name, WHOLE} <= {*rows}
             }
             if pairs := measured(pairs):

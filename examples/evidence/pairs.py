@@ -3,12 +3,13 @@
 from collections import Counter
 
 from examples.evidence.cells import in_order
+from examples.evidence.families import BARES
 from examples.evidence.forest import forest
 from examples.evidence.paper import NOT_RUN
 from examples.evidence.studies import modulated, tuned
 from examples.evidence.tables import markdown
 from examples.evidence.verdicts import LEVEL, judge
-from examples.harness.optimizers import BARE, MODULATIONS
+from examples.harness.optimizers import MODULATIONS
 
 
 def everywhere(records):
@@ -30,7 +31,7 @@ def tally(records):
         return NOT_RUN
     counts = {}
     for (name, _), (_, word) in found.items():
-        key = BARE[name], name.removesuffix(f"-{BARE[name]}")
+        key = BARES[name], name.removesuffix(f"-{BARES[name]}")
         counts.setdefault(key, Counter())[word] += 1
     columns = [m for m in MODULATIONS if any(m == c for _, c in counts)]
     rows = [
@@ -54,9 +55,9 @@ def tally(records):
 def picture(records, path):
     """The default modulation on every task, with the verdicts of the tally."""
     found = {
-        (BARE[name], cell): value
+        (BARES[name], cell): value
         for (name, cell), value in everywhere(records).items()
-        if name == f"plastic-{BARE[name]}"
+        if name == f"plastic-{BARES[name]}"
     }
     if found:
         forest(found, path)

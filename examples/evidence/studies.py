@@ -1,17 +1,35 @@
 """A study with every learning rate tuned: all scores, and what plasticity changes."""
 
-from examples.evidence.cells import by_label, by_optimizer, counting, select, trials
-from examples.evidence.curves import favourite
+from examples.evidence.cells import (
+    FORMS,
+    by_label,
+    by_optimizer,
+    counting,
+    select,
+    trials,
+)
+from examples.evidence.curves import curves, favourite
+from examples.evidence.families import BARES, in_one
 from examples.evidence.labels import axes
 from examples.evidence.origin import origin
 from examples.evidence.paper import NOT_RUN
+from examples.evidence.score import score_of
 from examples.evidence.tables import differences, scores
 from examples.evidence.verdicts import Pair, measured
-from examples.harness.optimizers import BARE, NEUROPLASTIC
+from examples.harness.optimizers import KERAS
 
 
 def tuned(records):
     """A dict from cell to optimizer to its runs at the rate that tuning found."""
+    held_out = curves(records)
+    return {
+        cell: in_one(rows, held_out.get(cell, {}), score_of(next(iter(rows.values()))))
+        for cell, rows in singly(records).items()
+    }
+
+
+def singly(records):
+    """The same with the members of families by themselves."""
     cells = by_label(counting(records, tuned=True))
     return {cell: by_optimizer(runs) for cell, runs in cells.items()}
 
@@ -19,25 +37,24 @@ def tuned(records):
 def modulated(cells):
     """Each modulated optimizer less the bare one: a dict for `differences`."""
     pairs = {
-        (name, cell): Pair.of(rows[name], rows[BARE[name]])
+        (name, cell): Pair.of(rows[name], rows[BARES[name]])
         for cell, rows in cells.items()
-        for name in BARE
-        if name in rows and BARE[name] in rows
+        for name in BARES
+        if name in rows and BARES[name] in rows
     }
     return measured(pairs)
 
 
-def forms(records, cells):
+def forms(records):
     """NeuroPlastic less the best other optimizer: a dict for `differences`.
 
     Which is the best is decided on the data that chose the learning rates.
     """
-    others = {name for rows in cells.values() for name in rows} - {*NEUROPLASTIC, *BARE}
-    best = favourite(records, others)
+    best, cells = favourite(records, KERAS), singly(records)
     pairs = {
         (name, f"{cell}, from {best[cell]}"): Pair.of(rows[name], rows[best[cell]])
         for cell, rows in cells.items()
-        for name in NEUROPLASTIC
+        for name in FORMS
         if name in rows and best.get(cell) in rows
     }
     return measured(pairs)
@@ -50,7 +67,7 @@ def part(records):
     if pairs := modulated(cells):
         texts.append("Modulated, less the same optimizer bare:")
         texts.append(differences(pairs))
-    if pairs := forms(records, cells):
+    if pairs := forms(records):
         texts.append("Less the other optimizer that was best on held-out data:")
         texts.append(differences(pairs))
     return texts
