@@ -43,16 +43,15 @@ def ratios(records):
     """A dict from optimizer to its error by the smallest, task by task.
 
     Of the tasks of many optimizers, those whose errors are all known: of every
-    optimizer that ran on most of the tasks.
+    optimizer that ran on most of the tasks. Where the smallest is zero, or everyone
+    diverged, there are no multiples of it.
     """
     tasks = [t for t in errors(records).values() if len({*NAMES} & {*t}) >= MANY]
     names = [n for n in NAMES if sum(n in t for t in tasks) >= MOST * len(tasks) > 0]
     whole = [task for task in tasks if {*names} <= {*task}]
-    return {
-        name: np.array([task[name] / min(task[n] for n in names) for task in whole])
-        for name in names
-        if whole
-    }
+    smallest = [min(task[name] for name in names) for task in whole]
+    pairs = [(t, s) for t, s in zip(whole, smallest, strict=True) if 0 < s < np.inf]
+    return {n: np.array([task[n] / s for task, s in pairs]) for n in names if pairs}
 
 
 def percent(hits):

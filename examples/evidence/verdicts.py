@@ -87,10 +87,10 @@ def judge(pairs):
     return words
 
 
-def note(count, unit="seed"):
+def note(count):
     """What stands under a table with so many comparisons."""
     return (
-        f"Differences are paired by {unit}: mean ± half of the 95 % interval, and in "
+        "Differences are paired by seed: mean ± half of the 95 % interval, and in "
         "brackets how many were better/worse/equal. *Wins* and *loses* say that a "
         f"paired t test has p < {LEVEL} after Holm's correction for the {count} "
         f"comparison{'s' * (count > 1)} of this table; *level* says that it has not."
