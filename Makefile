@@ -1,6 +1,7 @@
 # make demo: install, train on real data, print the comparison, save a picture
 # make test: install everything, run all tests on all three backends
 # make features: the tests, then the table of features that they show
+# make results: the tables and figures of docs/results.md, from examples/measured
 # make test-oldest: the same on JAX, with the oldest Keras and JAX that we support
 # make lint: check style and format
 
@@ -16,7 +17,7 @@ endif
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: demo test test-jax test-tensorflow test-tensorflow-jit test-torch \
-	test-oldest features lint clean
+	test-oldest features results lint clean
 
 demo: .venv/demo
 	KERAS_BACKEND=jax .venv/bin/python -m examples.quickstart
@@ -49,6 +50,10 @@ features: .venv/dev
 	rm -f build/*.xml
 	-$(MAKE) --keep-going test
 	.venv/bin/python docs/features.py build docs/features.md
+
+# From the records that are there; it trains nothing.
+results: .venv/dev
+	.venv/bin/python -m examples.evidence
 
 # The lower bounds of pyproject.toml, in an environment of their own.
 OLDEST = keras==3.10.0 jax==0.10.0

@@ -1,0 +1,28 @@
+"""Makes the tables and figures of docs/results.md from the committed records.
+
+make results
+"""
+
+import argparse
+from pathlib import Path
+
+from examples.arguments import Parser
+from examples.evidence import pages
+
+
+def main(argv=None):
+    parser = Parser(
+        prog="python -m examples.evidence",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--measured", type=Path, default=Path("examples/measured"), help="the records")
+    add("--page", type=Path, default=Path("docs/results.md"), help="to be filled in")
+    add("--pictures", type=Path, default=Path("docs/pictures"), help="folder for PNG")
+    args = parser.parse_args(argv)
+    pages.write(args.measured, args.page, args.pictures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Optimizers that ran with several strengths of a penalty: the best stands for all."""
+
+import re
+
+from examples.evidence.curves import peak
+from examples.harness.optimizers import BARE, KERAS, MODULATIONS
+
+# From what a family is called to how its members are.
+MEMBERS = {
+    "adamw (decay tuned)": r"adamw(-\d+)?",
+    "sgd (L1 tuned)": r"sgd-l1-.*",
+}
+
+
+def members(family):
+    return [name for name in KERAS if re.fullmatch(MEMBERS[family], name)]
+
+
+# The same with each modulation before it.
+FAMILIES = {family: members(family) for family in MEMBERS}
+FAMILIES |= {
+    f"{beginning}-{family}": [f"{beginning}-{name}" for name in names]
+    for beginning in MODULATIONS
+    for family, names in [*FAMILIES.items()]
+}
+# What each modulates, families too.
+BARES = BARE | {f"{m}-{family}": family for m in MODULATIONS for family in MEMBERS}
+
+
+def in_one(rows, curves, score):
+    """The optimizers of a cell, of a family the one that is best on held-out data.
+
+    Args:
+        rows: A dict from optimizer to runs.
+        curves: A dict from optimizer to its curve in the same cell.
+        score: What they are scores of.
+    """
+    for family, names in FAMILIES.items():
+        ran = [name for name in names if name in rows and name in curves]
+        if len(ran) > 1:
+            best = max(ran, key=lambda n: score.better * peak(curves[n], score)[1])
+            rows = {family: rows[best]} | {
+                n: r for n, r in rows.items() if n not in ran
+            }
+    return rows

@@ -1,0 +1,110 @@
+"""How much a score depends on the learning rate."""
+
+import textwrap
+
+import numpy as np
+
+from examples.evidence.cells import in_order
+from examples.evidence.curves import NEAR, all_curves, curves, peak, span
+from examples.evidence.paper import NOT_RUN
+from examples.evidence.pictures import BLUE, GREEN, ORANGE, PINK, STYLE, plt, save
+from examples.evidence.tables import markdown
+from examples.harness.optimizers import LEARNING_RATES
+
+# Colour and marker of who is drawn.
+LINES = {
+    "neuroplastic-default": (BLUE, "o"),
+    "sgd": (GREEN, "s"),
+    "adam": (ORANGE, "^"),
+    "plastic-adam": (PINK, "v"),
+}
+PANELS = 6
+DEPTH = 15  # points below the best that are drawn
+
+
+def table(records):
+    """Optimizers × cells: the best rate, and how far from it nothing much is lost."""
+    found = all_curves(records)
+    if not found:
+        return NOT_RUN
+    rows = []
+    for name in in_order(name for _, of_cell in found.values() for name in of_cell):
+        row = [name, f"{LEARNING_RATES[name]:g}"]
+        for score, of_cell in found.values():
+            if name in of_cell:
+                best, _ = peak(of_cell[name], score)
+                factor, open_end = span(of_cell[name], score)
+                row.append(f"{best:g} ({'≥ ' * open_end}{factor:.0f})")
+            else:
+                row.append("–")
+        rows.append(row)
+    heads = ["", "own rate", *found]
+    return (
+        f"{markdown(heads, rows)}\n\nThe best learning rate on held-out data, and in "
+        "brackets by what factor the rates around it reach that are within "
+        f"{NEAR} point of it; ≥ where the rates that were tried end there."
+    )
+
+
+def chosen(records):
+    """The first and the last task of every study that has two lines to draw."""
+    cells = {}
+    for of_study in records.values():
+        drawn = [c for c, f in curves(of_study).items() if len({*LINES} & {*f}) > 1]
+        cells |= dict.fromkeys([*drawn[:1], *drawn[-1:]])
+    return [*cells][:PANELS]
+
+
+def zoom(axes, score, of_cell):
+    """Leaves out what is so bad that the rest could not be told apart."""
+    top = max(
+        (peak(of_cell[name], score)[1] for name in LINES if name in of_cell),
+        key=lambda value: score.better * value,
+    )
+    end = top - score.better * DEPTH / score.points
+    low, high = sorted(axes.get_ylim())
+    limits = (max(low, end), high) if score.better > 0 else (low, min(high, end))
+    axes.set_ylim(*limits)
+
+
+def picture(records, path):
+    """Score over the learning rate, in multiples of the optimizer's own."""
+    found, cells = all_curves(records), chosen(records)
+    if not cells:
+        return
+    columns = min(3, -(-len(cells) // 2))
+    lines = -(-len(cells) // columns)
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(
+            lines,
+            columns,
+            figsize=(3.4 * columns, 0.6 + 2.9 * lines),
+            sharex=True,
+            squeeze=False,
+            layout="constrained",
+        )
+        for axes in panels.flat[len(cells) :]:
+            axes.set_visible(False)
+        for cell, axes in zip(cells, panels.flat, strict=False):
+            score, of_cell = found[cell]
+            for name in in_order(LINES.keys() & of_cell.keys()):
+                color, marker = LINES[name]
+                rates = np.array([*of_cell[name]]) / LEARNING_RATES[name]
+                scores = [*of_cell[name].values()]
+                axes.semilogx(rates, scores, color=color, marker=marker, label=name)
+            axes.axvline(1, color="black", linewidth=1)
+            axes.set_title(textwrap.fill(cell, 34), fontsize=10)
+            axes.set_ylabel(f"held-out {score.name}")
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_tick_params(labelbottom=True)
+            zoom(axes, score, of_cell)
+        figure.supxlabel(
+            "learning rate, in multiples of the optimizer's own", fontsize=10
+        )
+        handles = {h.get_label(): h for axes in panels.flat for h in axes.lines}
+        figure.legend(
+            handles=[handles[name] for name in in_order(LINES) if name in handles],
+            loc="outside upper center",
+            ncols=len(LINES),
+        )
+        save(figure, path)

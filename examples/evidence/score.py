@@ -1,0 +1,59 @@
+"""What counts of a finished run: accuracy, or loss where accuracy says little."""
+
+from dataclasses import dataclass
+
+from examples.harness.compare import interval
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric, and how to speak of it.
+
+    Attributes:
+        name: In the head of a table, with its unit.
+        metric: Its name in a record.
+        factor: From the record to the unit.
+        better: 1 if more is better, -1 if less is.
+        points: Gain in points for one unit: 1 for a percent of accuracy; for a loss
+            100, so that its gain in hundredths fits into one figure with accuracies.
+        digits: After the decimal point.
+    """
+
+    name: str
+    metric: str
+    factor: float
+    better: int
+    points: float
+    digits: int
+
+    def error(self, value):
+        """What is left to be learnt: the share of wrong answers, or the loss."""
+        return 100 - value if self.better > 0 else value
+
+    def text(self, values, sign=""):
+        """Mean ± half the width of the 95 % interval; sign="+" for a difference."""
+        mean, half = interval(values)
+        text = f"{mean:{sign}.{self.digits}f}".replace("-", "−")
+        # One value has no interval: its half width is no number, unequal to itself.
+        return text if half != half else f"{text} ± {half:.{self.digits}f}"
+
+
+SCORES = {
+    score.metric: score
+    for score in (
+        Score("accuracy (%)", "val_accuracy", 100, 1, 1, 2),
+        Score("loss", "val_loss", 1, -1, 100, 3),
+    )
+}
+
+
+def score_of(runs):
+    """The score of runs of one study; those that name no metric go by accuracy."""
+    return SCORES[runs[0].get("metric", "val_accuracy")]
+
+
+def final(runs):
+    """The score after the last epoch by seed; none of a loss that was not finite."""
+    score = score_of(runs)
+    last = {r["config"]["seed"]: r["metrics"][score.metric][-1] for r in runs}
+    return {seed: score.factor * v for seed, v in last.items() if v is not None}
