@@ -1,7 +1,8 @@
 # make demo: install, train on real data, print the comparison, save a picture
-# make test: install everything, run all tests on all three backends
+# make test: install everything, run all tests on all three backends, build the site
 # make features: the tests, then the table of features that they show
 # make test-oldest: the same on JAX, with the oldest Keras and JAX that we support
+# make docs: build the site in build/site, without a warning
 # make lint: check style and format
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ endif
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: demo test test-jax test-tensorflow test-tensorflow-jit test-torch \
-	test-oldest features lint clean
+	test-oldest features docs lint clean
 
 demo: .venv/demo
 	KERAS_BACKEND=jax .venv/bin/python -m examples.quickstart
@@ -32,7 +33,7 @@ test-tensorflow-jit: export XLA_FLAGS = \
 # Two test processes share the cores; two threads each would wait for one another.
 test-torch: export OMP_NUM_THREADS = 1
 
-test: test-jax test-tensorflow test-tensorflow-jit test-torch
+test: docs test-jax test-tensorflow test-tensorflow-jit test-torch
 
 test-jax test-tensorflow test-torch: test-%: .venv/dev
 	KERAS_BACKEND=$* .venv/bin/python -m pytest $(IN_TWO) --junitxml build/$*.xml
@@ -56,6 +57,10 @@ OLDEST = keras==3.10.0 jax==0.10.0
 test-oldest: .venv-oldest/dev
 	KERAS_BACKEND=jax .venv-oldest/bin/python -m pytest $(IN_TWO)
 
+# The variable silences what the theme says of the next major version of mkdocs.
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --quiet
+
 lint: .venv/dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -74,6 +79,10 @@ clean:
 	$(PIP) '$(TORCH)'
 	$(PIP) --editable '.[tensorflow,jax,torch,monitor,examples,keras-hub,keras-cv,dev]'
 	touch $@ .venv/demo
+
+.venv/docs: pyproject.toml | .venv/bin/python
+	$(PIP) --editable '.[docs]'
+	touch $@
 
 .venv-oldest/dev: pyproject.toml Makefile
 	$(PYTHON) -m venv .venv-oldest

@@ -60,7 +60,7 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
         if self._collects:
             self._add_statistics()
 
-    def collect_statistics(self):
+    def collect_statistics(self) -> None:
         """Has every step from now on collect statistics; `plasticity_statistics` reads.
 
         They take two more slots a variable, which are not saved. A step that has been
@@ -74,7 +74,7 @@ class PlasticityOptimizer(keras.optimizers.Optimizer):
         self._collects = True
 
     @property
-    def collects_statistics(self):
+    def collects_statistics(self) -> bool:
         """Whether steps collect statistics."""
         return self._collects
 
