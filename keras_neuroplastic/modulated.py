@@ -2,14 +2,20 @@
 
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, Never
 
 import keras
 from keras import ops
 from keras.optimizers import Optimizer
 from keras.optimizers.schedules import LearningRateSchedule
 
-from keras_neuroplastic import _inner, _steps, _validation, modulation
+from keras_neuroplastic import (
+    _advice,
+    _inner,
+    _steps,
+    _validation,
+    modulation,
+)
 from keras_neuroplastic._sparse import densify
 from keras_neuroplastic._types import Patterns
 from keras_neuroplastic._wrapping import WrappingOptimizer
@@ -120,9 +126,10 @@ class PlasticityModulated(WrappingOptimizer):
         epsilon: float = 1e-8,
         jit_compile: bool = True,
         name: str | None = None,
-        **kwargs: Any,
+        **kwargs: Never,
     ) -> None:
         _inner.refuse_arguments(kwargs)
+        _advice.refuse_arguments(type(self), kwargs)
         super().__init__(optimizer, name)
         self.strength = strength
         self.max_ratio = max_ratio

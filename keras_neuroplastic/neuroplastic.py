@@ -1,11 +1,11 @@
 """The NeuroPlastic optimizer."""
 
-from typing import Any, Self
+from typing import Any, Never, Self
 
 import keras
 from keras.optimizers.schedules import LearningRateSchedule
 
-from keras_neuroplastic import _steps, _validation, rules
+from keras_neuroplastic import _advice, _steps, _validation, rules
 from keras_neuroplastic._types import LearningRate, Patterns
 from keras_neuroplastic._updating import UpdatingOptimizer
 from keras_neuroplastic.hyperparameters import Update
@@ -133,7 +133,9 @@ class NeuroPlastic(UpdatingOptimizer):
         gradient_accumulation_steps: int | None = None,
         jit_compile: bool = True,
         name: str | None = None,
+        **kwargs: Never,
     ) -> None:
+        _advice.refuse_arguments(type(self), kwargs)
         super().__init__(
             learning_rate=learning_rate,
             weight_decay=weight_decay,
@@ -166,6 +168,7 @@ class NeuroPlastic(UpdatingOptimizer):
         self.weight_decay_exclude = weight_decay_exclude
         self.jit_compile = jit_compile
         _validation.check_together(self)
+        _advice.warn_of_small_rate(self, learning_rate)
 
     @classmethod
     def gradient_only(cls, learning_rate: LearningRate = 0.1, **kwargs: Any) -> Self:
