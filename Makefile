@@ -1,8 +1,10 @@
 # make demo: install, train on real data, print the comparison, save a picture
-# make test: install everything, run all tests on all three backends
+# make test: install everything, run all tests on all three backends, build the site
 # make features: the tests, then the table of features that they show
 # make results: the tables and figures of docs/results.md, from examples/measured
 # make test-oldest: the same on JAX, with the oldest Keras and JAX that we support
+# make test-wheel: the wheel in clean environments, with each backend alone
+# make docs: build the site in build/site, without a warning
 # make lint: check style and format
 
 PYTHON ?= python3
@@ -17,7 +19,8 @@ endif
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: demo test test-jax test-tensorflow test-tensorflow-jit test-torch \
-	test-oldest features results lint clean
+	test-oldest test-wheel test-wheel-jax test-wheel-tensorflow test-wheel-torch \
+	features results docs lint clean
 
 demo: .venv/demo
 	KERAS_BACKEND=jax .venv/bin/python -m examples.quickstart
@@ -33,7 +36,7 @@ test-tensorflow-jit: export XLA_FLAGS = \
 # Two test processes share the cores; two threads each would wait for one another.
 test-torch: export OMP_NUM_THREADS = 1
 
-test: test-jax test-tensorflow test-tensorflow-jit test-torch
+test: docs test-jax test-tensorflow test-tensorflow-jit test-torch
 
 test-jax test-tensorflow test-torch: test-%: .venv/dev
 	KERAS_BACKEND=$* .venv/bin/python -m pytest $(IN_TWO) --junitxml build/$*.xml
@@ -61,12 +64,31 @@ OLDEST = keras==3.10.0 jax==0.10.0
 test-oldest: .venv-oldest/dev
 	KERAS_BACKEND=jax .venv-oldest/bin/python -m pytest $(IN_TWO)
 
+test-wheel: test-wheel-jax test-wheel-tensorflow test-wheel-torch
+
+# Isolated (-I), so that the package of this folder is not found.
+test-wheel-jax test-wheel-tensorflow test-wheel-torch: test-wheel-%: build/dist
+	rm -rf .venv-wheel-$* && $(PYTHON) -m venv .venv-wheel-$*
+	.venv-wheel-$*/bin/python -m pip install --quiet --disable-pip-version-check \
+		$(filter $*==%,$(TORCH)) "$$(ls build/dist/*.whl)[$*]"
+	KERAS_BACKEND=$* .venv-wheel-$*/bin/python -I tests/clean_environment.py
+	rm -rf .venv-wheel-$*
+
+.PHONY: build/dist
+build/dist: | .venv/bin/python
+	$(PIP) build
+	rm -rf $@ && .venv/bin/python -m build --outdir $@ .
+
+# The variable silences what the theme says of the next major version of mkdocs.
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --quiet
+
 lint: .venv/dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 
 clean:
-	rm -rf .venv .venv-oldest
+	rm -rf .venv .venv-* build
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -79,6 +101,10 @@ clean:
 	$(PIP) '$(TORCH)'
 	$(PIP) --editable '.[tensorflow,jax,torch,monitor,examples,keras-hub,keras-cv,dev]'
 	touch $@ .venv/demo
+
+.venv/docs: pyproject.toml | .venv/bin/python
+	$(PIP) --editable '.[docs]'
+	touch $@
 
 .venv-oldest/dev: pyproject.toml Makefile
 	$(PYTHON) -m venv .venv-oldest

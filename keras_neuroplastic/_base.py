@@ -7,7 +7,7 @@ import keras
 from keras import ops
 from keras.saving import deserialize_keras_object, serialize_keras_object
 
-from keras_neuroplastic import _validation, rules
+from keras_neuroplastic import _advice, _validation, rules
 from keras_neuroplastic._dtypes import step_dtype
 from keras_neuroplastic._watched import Watched
 from keras_neuroplastic.hyperparameters import Plasticity
@@ -198,7 +198,8 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
                 config[name] = deserialize_keras_object(
                     config[name], custom_objects=custom_objects
                 )
-        return super().from_config(config, custom_objects=custom_objects)
+        with _advice.loading():
+            return super().from_config(config, custom_objects=custom_objects)
 
 
 def _restore(cls, config, state):

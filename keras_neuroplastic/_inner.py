@@ -3,6 +3,8 @@
 import keras
 from keras import optimizers
 
+from keras_neuroplastic import _advice
+
 # What belongs to the inner optimizer, and is read and set there.
 DELEGATED = (
     "_iterations",
@@ -31,7 +33,8 @@ def accept(optimizer, custom_objects=None):
             found = optimizers.get(optimizer)
         except ValueError as error:
             raise ValueError(
-                f"`optimizer` must name an optimizer, as 'adam' does. {received}"
+                "`optimizer` must name an optimizer: write "
+                f"{_advice.similar_optimizer(optimizer)!r}, or give one. {received}"
             ) from error
     else:
         found = optimizer
@@ -80,12 +83,14 @@ def refuse_taken(optimizer):
 
 
 def refuse_arguments(arguments):
-    """A TypeError for arguments that are none of the wrapper's."""
+    """A TypeError for arguments that are the inner optimizer's."""
     for name, value in arguments.items():
-        advice = "is no argument of PlasticityModulated"
-        if name in DELEGATED:
-            advice = f"is given to the inner optimizer, as in Adam({name}={value!r})"
-        raise TypeError(f"`{name}` {advice}. Received: {name}={value!r}")
+        keras_name = _advice.ELSEWHERE.get(name, name)
+        if keras_name in DELEGATED:
+            raise TypeError(
+                f"`{name}` is given to the inner optimizer, as in "
+                f"Adam({keras_name}={value!r}). Received: {name}={value!r}"
+            )
 
 
 def refuse_other_variables(optimizer, variables):

@@ -15,7 +15,7 @@ class Watched:
     def _begin_unwatched(self):
         self._collects, self._totals, self._sample = False, None, None
 
-    def collect_statistics(self):
+    def collect_statistics(self) -> None:
         """Has every step from now on collect statistics; `plasticity_statistics` reads.
 
         They take two more variables of the optimizer, which are not saved. A step that
@@ -29,7 +29,7 @@ class Watched:
         self._collects = True
 
     @property
-    def collects_statistics(self):
+    def collects_statistics(self) -> bool:
         """Whether steps collect statistics."""
         return self._collects
 

@@ -2,12 +2,22 @@
 
 from functools import partial
 from types import MappingProxyType
+from typing import Any, Literal, Never
 
 import keras
 from keras import ops
+from keras.optimizers import Optimizer
+from keras.optimizers.schedules import LearningRateSchedule
 
-from keras_neuroplastic import _inner, _steps, _validation, modulation
+from keras_neuroplastic import (
+    _advice,
+    _inner,
+    _steps,
+    _validation,
+    modulation,
+)
 from keras_neuroplastic._sparse import densify
+from keras_neuroplastic._types import Patterns
 from keras_neuroplastic._wrapping import WrappingOptimizer
 
 # One object: variables are of one kind where theirs is.
@@ -68,7 +78,7 @@ class PlasticityModulated(WrappingOptimizer):
         jit_compile: Boolean. Whether TensorFlow may compile the step by XLA where the
             model is not compiled. It never does in a step that runs eagerly. Without
             effect on JAX and PyTorch. Defaults to True.
-        name: String or None.
+        name: String or None. Defaults to None.
 
     Raises:
         TypeError, ValueError: An argument has the wrong type or is out of range, a
@@ -77,13 +87,12 @@ class PlasticityModulated(WrappingOptimizer):
         AttributeError: A hyperparameter other than the learning rate is set once the
             optimizer is built.
 
-    Example:
-
-    >>> import keras
-    >>> from keras_neuroplastic import PlasticityModulated
-    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
-    >>> optimizer = PlasticityModulated(keras.optimizers.Adam(1e-3))
-    >>> model.compile(optimizer=optimizer, loss="mse")
+    Examples:
+        >>> import keras
+        >>> from keras_neuroplastic import PlasticityModulated
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        >>> optimizer = PlasticityModulated(keras.optimizers.Adam(1e-3))
+        >>> model.compile(optimizer=optimizer, loss="mse")
 
     Reference:
 
@@ -96,30 +105,31 @@ class PlasticityModulated(WrappingOptimizer):
 
     def __init__(
         self,
-        optimizer,
-        strength=1.0,
-        max_ratio=0.25,
-        target="gain",
-        modulate=None,
-        activity_weight=1.0,
-        gradient_weight=0.0,
-        memory_weight=0.0,
-        plasticity_scale=1.0,
-        min_alpha=0.0,
-        max_alpha=5.0,
-        per_parameter=True,
-        activity_decay=0.95,
-        beta_1=0.9,
-        beta_2=0.99,
-        max_update_norm=None,
-        target_rms=0.02,
-        adaptation_rate=0.0,
-        epsilon=1e-8,
-        jit_compile=True,
-        name=None,
-        **kwargs,
-    ):
+        optimizer: Optimizer | str | dict[str, Any],
+        strength: float | LearningRateSchedule = 1.0,
+        max_ratio: float | LearningRateSchedule | None = 0.25,
+        target: Literal["gain", "trust"] = "gain",
+        modulate: Patterns | None = None,
+        activity_weight: float = 1.0,
+        gradient_weight: float = 0.0,
+        memory_weight: float = 0.0,
+        plasticity_scale: float | LearningRateSchedule = 1.0,
+        min_alpha: float = 0.0,
+        max_alpha: float = 5.0,
+        per_parameter: bool = True,
+        activity_decay: float = 0.95,
+        beta_1: float = 0.9,
+        beta_2: float = 0.99,
+        max_update_norm: float | None = None,
+        target_rms: float = 0.02,
+        adaptation_rate: float = 0.0,
+        epsilon: float = 1e-8,
+        jit_compile: bool = True,
+        name: str | None = None,
+        **kwargs: Never,
+    ) -> None:
         _inner.refuse_arguments(kwargs)
+        _advice.refuse_arguments(type(self), kwargs)
         super().__init__(optimizer, name)
         self.strength = strength
         self.max_ratio = max_ratio

@@ -1,9 +1,13 @@
 """A callback that watches what plasticity does, epoch by epoch."""
 
+from os import PathLike
+from typing import TYPE_CHECKING
+
 import keras
 import numpy as np
 
 from keras_neuroplastic import _validation
+from keras_neuroplastic._types import Patterns
 from keras_neuroplastic._validation import matches
 from keras_neuroplastic.reading import (
     begin_anew,
@@ -12,6 +16,10 @@ from keras_neuroplastic.reading import (
     watched_paths,
 )
 from keras_neuroplastic.statistics import share_at_bounds
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.figure import Figure
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
@@ -52,21 +60,25 @@ class PlasticityMonitor(keras.callbacks.Callback):
             matches nothing, or the optimizer has no plasticity.
         ImportError: `log_dir` is given, and tensorboardX is not installed.
 
-    Example:
-
-    >>> import keras, numpy as np
-    >>> from keras_neuroplastic import NeuroPlastic, PlasticityMonitor
-    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
-    >>> model.compile(optimizer=NeuroPlastic(), loss="mse")
-    >>> monitor = PlasticityMonitor()
-    >>> x, y = np.ones((8, 3)), np.ones((8, 1))
-    >>> _ = model.fit(x, y, callbacks=[monitor], verbose=0)
-    >>> [kernel, bias] = monitor.history.values()
-    >>> kernel["alpha_mean"].shape
-    (1,)
+    Examples:
+        >>> import keras, numpy as np
+        >>> from keras_neuroplastic import NeuroPlastic, PlasticityMonitor
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        >>> model.compile(optimizer=NeuroPlastic(), loss="mse")
+        >>> monitor = PlasticityMonitor()
+        >>> x, y = np.ones((8, 3)), np.ones((8, 1))
+        >>> _ = model.fit(x, y, callbacks=[monitor], verbose=0)
+        >>> [kernel, bias] = monitor.history.values()
+        >>> kernel["alpha_mean"].shape
+        (1,)
     """
 
-    def __init__(self, log_dir=None, layers=None, histograms=True):
+    def __init__(
+        self,
+        log_dir: str | PathLike[str] | None = None,
+        layers: Patterns | None = None,
+        histograms: bool = True,
+    ) -> None:
         super().__init__()
         self.log_dir = log_dir
         self.layers = (
@@ -141,7 +153,7 @@ class PlasticityMonitor(keras.callbacks.Callback):
         self._writer.flush()
 
     @property
-    def history(self):
+    def history(self) -> dict[str, dict[str, np.ndarray]]:
         paths = dict.fromkeys(path for found in self._statistics for path in found)
         return {path: self._series(path) for path in paths}
 
@@ -157,7 +169,7 @@ class PlasticityMonitor(keras.callbacks.Callback):
         )
         return series
 
-    def to_dataframe(self):
+    def to_dataframe(self) -> "pandas.DataFrame":
         """The statistics as a pandas DataFrame: one row an epoch and variable."""
         try:
             import pandas
@@ -172,7 +184,7 @@ class PlasticityMonitor(keras.callbacks.Callback):
         ]
         return pandas.DataFrame(rows).drop(columns="alpha_sample", errors="ignore")
 
-    def plot(self, path=None):
+    def plot(self, path: str | PathLike[str] | None = None) -> "Figure":
         """One page of what happened: α, saturation, clipped steps, updates, loss.
 
         It shows at most 40 variables, and the distribution of α for 6 of them: weights
@@ -182,7 +194,7 @@ class PlasticityMonitor(keras.callbacks.Callback):
             path: Where to save it, with a suffix that matplotlib knows. None: nowhere.
 
         Returns:
-            The `matplotlib.figure.Figure`.
+            The picture.
 
         Raises:
             ImportError: matplotlib is not installed.

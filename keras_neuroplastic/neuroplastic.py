@@ -1,10 +1,15 @@
 """The NeuroPlastic optimizer."""
 
-import keras
+from typing import Any, Never, Self
 
-from keras_neuroplastic import _steps, _validation, rules
+import keras
+from keras.optimizers.schedules import LearningRateSchedule
+
+from keras_neuroplastic import _advice, _steps, _validation, rules
+from keras_neuroplastic._types import LearningRate, Patterns
 from keras_neuroplastic._updating import UpdatingOptimizer
 from keras_neuroplastic.hyperparameters import Update
+from keras_neuroplastic.residuals import Residual
 from keras_neuroplastic.schedules import PlasticityWarmup
 
 
@@ -61,12 +66,19 @@ class NeuroPlastic(UpdatingOptimizer):
         weight_decay: λ. Float, at least 0, or None. Decoupled. Defaults to None.
         weight_decay_exclude: Regular expression or list of them. A variable whose
             `path` contains a match is not decayed. Defaults to None.
-        clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
-            ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps,
-            name: As in every Keras optimizer; at most one of the three clips.
+        clipnorm: Float above 0, or None. As in every Keras optimizer, like those that
+            follow; at most one of the three clips. Defaults to None.
+        clipvalue: Float above 0, or None. Defaults to None.
+        global_clipnorm: Float above 0, or None. Defaults to None.
+        use_ema: Boolean. Whether to average the weights. Defaults to False.
+        ema_momentum: Float in [0, 1]. Defaults to 0.99.
+        ema_overwrite_frequency: Integer, at least 1, or None. Defaults to None.
+        loss_scale_factor: Float above 0, or None. Defaults to None.
+        gradient_accumulation_steps: Integer, at least 2, or None. Defaults to None.
         jit_compile: Boolean. Whether TensorFlow may compile the step by XLA where the
             model is not compiled. It never does in a step that runs eagerly. Without
             effect on JAX and PyTorch. Defaults to True.
+        name: String or None. Defaults to None.
 
     Raises:
         TypeError, ValueError: An argument has the wrong type or is out of range, a
@@ -75,12 +87,11 @@ class NeuroPlastic(UpdatingOptimizer):
         AttributeError: A hyperparameter other than the learning rate is set once the
             optimizer is built, when compiled steps could no longer see it.
 
-    Example:
-
-    >>> import keras
-    >>> from keras_neuroplastic import NeuroPlastic
-    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
-    >>> model.compile(optimizer=NeuroPlastic(), loss="mse")
+    Examples:
+        >>> import keras
+        >>> from keras_neuroplastic import NeuroPlastic
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        >>> model.compile(optimizer=NeuroPlastic(), loss="mse")
 
     Reference:
 
@@ -93,36 +104,38 @@ class NeuroPlastic(UpdatingOptimizer):
 
     def __init__(
         self,
-        learning_rate=0.1,
-        activity_weight=0.4,
-        gradient_weight=0.4,
-        memory_weight=0.2,
-        plasticity_scale=1.0,
-        min_alpha=0.2,
-        max_alpha=2.0,
-        per_parameter=True,
-        activity_decay=0.95,
-        beta_1=0.9,
-        beta_2=0.99,
-        max_update_norm=1.0,
-        target_rms=0.02,
-        adaptation_rate=0.01,
-        residual=None,
-        epsilon=1e-8,
-        skip_nonfinite=False,
-        weight_decay=None,
-        weight_decay_exclude=None,
-        clipnorm=None,
-        clipvalue=None,
-        global_clipnorm=None,
-        use_ema=False,
-        ema_momentum=0.99,
-        ema_overwrite_frequency=None,
-        loss_scale_factor=None,
-        gradient_accumulation_steps=None,
-        jit_compile=True,
-        name=None,
-    ):
+        learning_rate: LearningRate = 0.1,
+        activity_weight: float = 0.4,
+        gradient_weight: float = 0.4,
+        memory_weight: float = 0.2,
+        plasticity_scale: float | LearningRateSchedule = 1.0,
+        min_alpha: float = 0.2,
+        max_alpha: float = 2.0,
+        per_parameter: bool = True,
+        activity_decay: float = 0.95,
+        beta_1: float = 0.9,
+        beta_2: float = 0.99,
+        max_update_norm: float | None = 1.0,
+        target_rms: float = 0.02,
+        adaptation_rate: float = 0.01,
+        residual: Residual | None = None,
+        epsilon: float = 1e-8,
+        skip_nonfinite: bool = False,
+        weight_decay: float | None = None,
+        weight_decay_exclude: Patterns | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        jit_compile: bool = True,
+        name: str | None = None,
+        **kwargs: Never,
+    ) -> None:
+        _advice.refuse_arguments(type(self), kwargs)
         super().__init__(
             learning_rate=learning_rate,
             weight_decay=weight_decay,
@@ -155,9 +168,10 @@ class NeuroPlastic(UpdatingOptimizer):
         self.weight_decay_exclude = weight_decay_exclude
         self.jit_compile = jit_compile
         _validation.check_together(self)
+        _advice.warn_of_small_rate(self, learning_rate)
 
     @classmethod
-    def gradient_only(cls, learning_rate=0.1, **kwargs):
+    def gradient_only(cls, learning_rate: LearningRate = 0.1, **kwargs: Any) -> Self:
         """The ablation of the paper: the gradient signal alone, without any slots.
 
         The same as weights (0, 1, 0). Other arguments are those of the class.
@@ -165,7 +179,7 @@ class NeuroPlastic(UpdatingOptimizer):
         return cls(learning_rate, 0.0, 1.0, 0.0, **kwargs)
 
     @classmethod
-    def paper(cls, steps_per_epoch, **overrides):
+    def paper(cls, steps_per_epoch: int, **overrides: Any) -> Self:
         """The configuration that the paper locked on MNIST and never retuned.
 
         η = 0.1 and κ = 2, reached in stairs over two epochs; the rest as by default.

@@ -2,8 +2,10 @@
 
 import math
 from collections import Counter
+from typing import Any
 
 import keras
+from keras.optimizers import Optimizer
 
 from keras_neuroplastic import _validation, statistics
 from keras_neuroplastic._base import PlasticityOptimizer
@@ -33,7 +35,9 @@ def names(variables):
     return result
 
 
-def plasticity_statistics(optimizer, reset=True):
+def plasticity_statistics(
+    optimizer: Optimizer, reset: bool = True
+) -> dict[str, dict[str, Any]]:
     """What the steps did since this was last called, for each variable.
 
     Means over the steps, where nothing else is said. Of a variable with more than 1024
@@ -66,15 +70,14 @@ def plasticity_statistics(optimizer, reset=True):
     Raises:
         ValueError: The optimizer has no plasticity, or collects no statistics.
 
-    Example:
-
-    >>> import keras
-    >>> from keras_neuroplastic import NeuroPlastic, plasticity_statistics
-    >>> optimizer = NeuroPlastic()
-    >>> optimizer.collect_statistics()
-    >>> weights = keras.Variable([1.0, 2.0], name="weights")
-    >>> optimizer.apply([keras.ops.convert_to_tensor([0.1, 0.3])], [weights])
-    >>> statistics = plasticity_statistics(optimizer)["weights"]
+    Examples:
+        >>> import keras
+        >>> from keras_neuroplastic import NeuroPlastic, plasticity_statistics
+        >>> optimizer = NeuroPlastic()
+        >>> optimizer.collect_statistics()
+        >>> weights = keras.Variable([1.0, 2.0], name="weights")
+        >>> optimizer.apply([keras.ops.convert_to_tensor([0.1, 0.3])], [weights])
+        >>> statistics = plasticity_statistics(optimizer)["weights"]
     """
     found = optimizers_within(optimizer)
     if not found:

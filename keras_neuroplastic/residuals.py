@@ -1,16 +1,24 @@
 """Residual forms: the gradient itself, and beside it what plasticity adds to it."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 from keras import ops
+from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_neuroplastic import _sums, _validation, rules
 from keras_neuroplastic.modulation import TINY, limit
 
 # The published constants, of lengths and of squares in the units of the gradient.
 EPSILON = 1e-8
+
+
+class Residual(Protocol):
+    """What a residual form has, of this package or your own: it is hashable, too."""
+
+    def update(self, g, alpha, alpha_gradient, unit, strength, axis=None) -> Any:
+        """u of a gradient `g` in units of `unit`, in these units."""
 
 
 @keras.saving.register_keras_serializable(package="keras_neuroplastic")
@@ -33,10 +41,9 @@ class BoundedResidual:
     Raises:
         TypeError, ValueError: `max_ratio` has the wrong type or is out of range.
 
-    Example:
-
-    >>> from keras_neuroplastic import BoundedResidual, NeuroPlastic
-    >>> optimizer = NeuroPlastic(residual=BoundedResidual(max_ratio=0.3))
+    Examples:
+        >>> from keras_neuroplastic import BoundedResidual, NeuroPlastic
+        >>> optimizer = NeuroPlastic(residual=BoundedResidual(max_ratio=0.3))
 
     Reference:
 
@@ -86,17 +93,16 @@ class OrthogonalResidual:
     Raises:
         TypeError, ValueError: An argument has the wrong type or is out of range.
 
-    Example:
-
-    >>> from keras_neuroplastic import NeuroPlastic, OrthogonalResidual
-    >>> optimizer = NeuroPlastic(residual=OrthogonalResidual(strength=0.4))
+    Examples:
+        >>> from keras_neuroplastic import NeuroPlastic, OrthogonalResidual
+        >>> optimizer = NeuroPlastic(residual=OrthogonalResidual(strength=0.4))
 
     Reference:
 
     - [NeuroPlastic](https://arxiv.org/abs/2604.26297), the published code.
     """
 
-    strength: Any = 0.1
+    strength: float | LearningRateSchedule = 0.1
     max_ratio: float = 0.5
     match_gradient_norm: bool = False
 

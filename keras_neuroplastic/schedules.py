@@ -44,20 +44,21 @@ class PlasticityWarmup(FixedSchedule):
         TypeError, ValueError: An argument has the wrong type or is out of range.
         AttributeError: An argument is set once the schedule is made.
 
-    Example:
-
-    >>> from keras_neuroplastic import NeuroPlastic, PlasticityWarmup
-    >>> warmup = PlasticityWarmup(warmup_steps=4, scale=2.0, stair_steps=2)
-    >>> [float(warmup(t)) for t in range(6)]
-    [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]
-    >>> optimizer = NeuroPlastic(plasticity_scale=warmup)
+    Examples:
+        >>> from keras_neuroplastic import NeuroPlastic, PlasticityWarmup
+        >>> warmup = PlasticityWarmup(warmup_steps=4, scale=2.0, stair_steps=2)
+        >>> [float(warmup(t)) for t in range(6)]
+        [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]
+        >>> optimizer = NeuroPlastic(plasticity_scale=warmup)
 
     Reference:
 
     - [NeuroPlastic](https://arxiv.org/abs/2604.26297), the warm-up of κ.
     """
 
-    def __init__(self, warmup_steps, scale=1.0, stair_steps=1):
+    def __init__(
+        self, warmup_steps: int, scale: float = 1.0, stair_steps: int = 1
+    ) -> None:
         self.warmup_steps = _validation.integer("warmup_steps", warmup_steps, 1)
         self.scale = _validation.real("scale", scale, 0)
         self.stair_steps = _validation.integer("stair_steps", stair_steps, 1)
@@ -94,13 +95,12 @@ class PlasticityWindow(FixedSchedule):
         TypeError, ValueError: An argument has the wrong type or is out of range.
         AttributeError: An argument is set once the schedule is made.
 
-    Example:
-
-    >>> from keras_neuroplastic import PlasticityModulated, PlasticityWindow
-    >>> late = PlasticityWindow(start=2, end=4, scale=0.5)
-    >>> [float(late(t)) for t in range(6)]
-    [0.0, 0.0, 0.5, 0.5, 0.0, 0.0]
-    >>> optimizer = PlasticityModulated("adam", strength=late)
+    Examples:
+        >>> from keras_neuroplastic import PlasticityModulated, PlasticityWindow
+        >>> late = PlasticityWindow(start=2, end=4, scale=0.5)
+        >>> [float(late(t)) for t in range(6)]
+        [0.0, 0.0, 0.5, 0.5, 0.0, 0.0]
+        >>> optimizer = PlasticityModulated("adam", strength=late)
 
     Reference:
 
@@ -108,7 +108,9 @@ class PlasticityWindow(FixedSchedule):
       code.
     """
 
-    def __init__(self, start=0, end=None, scale=1.0):
+    def __init__(
+        self, start: int = 0, end: int | None = None, scale: float = 1.0
+    ) -> None:
         self.start = _validation.integer("start", start, 0)
         self.end = _validation.optional(_validation.integer, self.start + 1)("end", end)
         self.scale = _validation.real("scale", scale, 0)

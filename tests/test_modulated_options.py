@@ -195,7 +195,7 @@ def test_an_optimizer_that_is_built_on_the_same_variables():
             ),
             "MultiOptimizer of optimizers that are each PlasticityModulated",
         ),
-        (lambda: "no_such_name", "name an optimizer, as 'adam' does.*no_such"),
+        (lambda: "no_such_name", "name an optimizer: write 'adam'.*no_such"),
     ],
 )
 def test_what_cannot_be_inside_is_refused(optimizer, advice):

@@ -1,0 +1,88 @@
+"""What to write instead of wrong names, and of rates that lead nowhere."""
+
+import inspect
+import warnings
+from contextlib import contextmanager
+from contextvars import ContextVar
+from difflib import get_close_matches
+from numbers import Real
+
+from keras import optimizers
+from keras.optimizers.schedules import LearningRateSchedule
+
+# What other libraries and the published code call it.
+ELSEWHERE = {
+    "betas": "beta_1=..., beta_2=...",
+    "bounded_residual": "residual=BoundedResidual()",
+    "decay": "weight_decay",
+    "eps": "epsilon",
+    "hybrid_base": "PlasticityModulated(...) around that optimizer",
+    "lr": "learning_rate",
+    "orthogonal_residual": "residual=OrthogonalResidual()",
+    "parameterwise": "per_parameter",
+    "warmup_epochs": "plasticity_scale=PlasticityWarmup(...)",
+}
+# The shortest way in a step that a rate may be meant for.
+SHORTEST = 1e-3
+
+_loading = ContextVar("loading", default=False)
+
+
+@contextmanager
+def loading():
+    """Within, a rate may be one that has decayed in earlier training."""
+    token = _loading.set(True)
+    try:
+        yield
+    finally:
+        _loading.reset(token)
+
+
+def refuse_arguments(cls, arguments):
+    """A TypeError for arguments that a class does not have."""
+    known = list(inspect.signature(cls).parameters)
+    for name, value in arguments.items():
+        close = get_close_matches(name, known, 1)
+        instead = ELSEWHERE.get(name, close[0] if close else None)
+        advice = f": write {instead}" if instead else ""
+        raise TypeError(
+            f"`{name}` is no argument of {cls.__name__}{advice}. "
+            f"Received: {name}={value!r}"
+        )
+
+
+def similar_optimizer(name):
+    """The name of an optimizer that is like this one, or that of Adam."""
+    known = {n.lower(): n.lower() for n in dir(optimizers) if n[0].isupper()}
+    known["neuroplastic"] = "keras_neuroplastic>NeuroPlastic"
+    close = get_close_matches(name.lower().split(">")[-1], known, 1)
+    return known[close[0]] if close else "adam"
+
+
+def warn_of_small_rate(optimizer, learning_rate):
+    """A warning where no variable can get anywhere, as at a rate of Adam's.
+
+    Its text is always the same, so that Python shows it once for a line of code.
+    """
+    largest = largest_rate(learning_rate)
+    if _loading.get() or not largest or optimizer.max_update_norm is None:
+        return
+    if largest * max(optimizer.max_update_norm, 1.0) < SHORTEST:
+        warnings.warn(
+            f"`learning_rate` of NeuroPlastic is below {SHORTEST}, as Adam's may be, "
+            "but it is the length of a whole variable's step: training hardly moves. "
+            "Write NeuroPlastic(0.1), the default, or search from 0.01 to 0.3.",
+            stacklevel=3,
+        )
+
+
+def largest_rate(learning_rate):
+    """The largest rate of a number or one of Keras's schedules; None if not known."""
+    if isinstance(learning_rate, LearningRateSchedule):
+        names = "initial_learning_rate", "warmup_target"
+        rates = [getattr(learning_rate, name, None) for name in names]
+        rates += getattr(learning_rate, "values", None) or []
+    else:
+        rates = [learning_rate]
+    known = [float(rate) for rate in rates if isinstance(rate, Real)]
+    return max(known, default=None)

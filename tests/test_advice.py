@@ -1,0 +1,117 @@
+"""Wrong names and rates that lead nowhere are answered with what to write."""
+
+import pickle
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from keras.optimizers import schedules
+
+from keras_neuroplastic import NeuroPlastic, PlasticityModulated
+
+RATE = r"Write NeuroPlastic\(0\.1\)"
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("lr", "write learning_rate"),
+        ("learn_rate", "write learning_rate"),
+        ("max_aplha", "write max_alpha"),
+        ("parameterwise", "write per_parameter"),
+        ("hybrid_base", r"write PlasticityModulated\("),
+        ("zzz", "no argument of NeuroPlastic. Received"),
+    ],
+)
+def test_a_wrong_argument(name, instead):
+    with pytest.raises(TypeError, match=rf"`{name}`.*{instead}.*{name}=0\.5"):
+        NeuroPlastic(**{name: 0.5})
+    with pytest.raises(TypeError, match=f"`{name}`.*{instead}"):
+        NeuroPlastic.paper(9, **{name: 0.5})
+
+
+def test_a_wrong_argument_of_the_wrapper():
+    with pytest.raises(TypeError, match=r"`max_ration`.*write max_ratio"):
+        PlasticityModulated("adam", max_ration=0.5)
+    with pytest.raises(TypeError, match=r"`lr`.*as in Adam\(learning_rate=0\.5\)"):
+        PlasticityModulated("adam", lr=0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("neuroplastic", "'keras_neuroplastic>NeuroPlastic'"),
+        ("keras_neuroplastic>Neuroplastic", "'keras_neuroplastic>NeuroPlastic'"),
+        ("admaw", "'adamw'"),
+        ("Addam", "'adam'"),
+        ("zzz", "'adam'"),
+    ],
+)
+def test_a_wrong_name_of_an_optimizer(name, instead):
+    with pytest.raises(ValueError, match=f"write {instead}.*{name}"):
+        PlasticityModulated(name)
+
+
+def test_the_right_name_of_an_optimizer():
+    for name in ("adam", "Adam", "keras_neuroplastic>NeuroPlastic"):
+        inner = PlasticityModulated(name).inner_optimizer
+        assert type(inner).__name__ == name.split(">")[-1].capitalize().replace(
+            "Neuroplastic", "NeuroPlastic"
+        )
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [
+        1e-4,
+        9.9e-4,
+        np.float32(1e-4),
+        schedules.CosineDecay(1e-4, 10),
+        schedules.ExponentialDecay(5e-4, 10, 0.9),
+        schedules.PiecewiseConstantDecay([5], [5e-4, 1e-4]),
+    ],
+)
+def test_a_rate_that_leads_nowhere(rate):
+    with pytest.warns(UserWarning, match=RATE) as caught:
+        NeuroPlastic(rate)
+    assert [warning.filename for warning in caught] == [__file__]
+    with pytest.warns(UserWarning, match=RATE):
+        NeuroPlastic.gradient_only(rate)
+
+
+@pytest.mark.parametrize(
+    ("rate", "options"),
+    [
+        (1e-3, {}),
+        (0.0, {}),  # stands still on purpose
+        (1e-4, {"max_update_norm": 10.0}),
+        (1e-4, {"max_update_norm": None}),
+        (1e-3, {"max_update_norm": 0.01}),
+        (lambda: 1e-4, {}),
+        (schedules.CosineDecay(0.0, 10, warmup_target=0.1, warmup_steps=5), {}),
+        (schedules.CosineDecay(0.1, 10), {}),
+        (schedules.PiecewiseConstantDecay([5], [0.1, 1e-5]), {}),
+    ],
+)
+def test_a_rate_without_a_warning(rate, options):
+    NeuroPlastic(rate, **options)  # a warning would be an error here
+
+
+def test_a_rate_that_has_decayed():
+    """It falls in training, and is then saved, loaded and copied."""
+    optimizer = NeuroPlastic()
+    optimizer.learning_rate = 1e-5
+    config = keras.saving.serialize_keras_object(optimizer)
+    assert float(keras.optimizers.get(config).learning_rate) == np.float32(1e-5)
+    assert float(pickle.loads(pickle.dumps(optimizer)).learning_rate) > 0
+    with pytest.warns(UserWarning, match=RATE):  # no longer while loading
+        NeuroPlastic(1e-5)
+
+
+def test_one_warning_of_many_trials():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for rate in np.geomspace(1e-5, 1e-4, 10):
+            NeuroPlastic(rate)
+    assert len(caught) == 1
