@@ -72,7 +72,8 @@ def commands(path):
     """Those of the shell, in blocks and within the text."""
     text = [re.sub(r"\s+", " ", c) for c in re.findall(r"`([^`]+)`", read(path))]
     text = [c for c in text if re.match(COMMAND, c)]
-    in_blocks = [c for kind, _, lines, _ in blocks(path) if kind == "sh" for c in lines]
+    shell = ["\n".join(lines) for kind, _, lines, _ in blocks(path) if kind == "sh"]
+    in_blocks = [c for s in shell for c in s.replace("\\\n", " ").splitlines()]
     for command in [*in_blocks, *text]:
         words = shlex.split(command.removesuffix("..."), comments=True)
         while words and "=" in words[0]:
