@@ -42,16 +42,16 @@ def step(optimizer, members, learning_rate, update):
     constants = [optimizer._constants(index) for index in indices]
     constants = {k: [c[k] for c in constants] for k in constants[0]}
 
-    def number(value):  # as in the rules, or on the device
+    def number(value):  # as in the rules, or on the device: Keras 3.10 does not move it
         plain = isinstance(value, (float, type(None)))
-        return value if plain else ops.convert_to_tensor(value, name)
+        return value if plain else ops.convert_to_tensor(value, name).to(device)
 
     copies = [dense(tensors, dtype) for tensors in moving]
     traces = dict(zip(p.slot_names, copies[1:], strict=True))
     further = [dense(tensors, dtype) for tensors in (gradients, *others)]
     with keras.device(str(device)):  # or `ops` would move numbers to another GPU
         numbers = {k: number(v) for k, v in optimizer._scheduled().items()}
-        eta = ops.convert_to_tensor(learning_rate, name)
+        eta = ops.convert_to_tensor(learning_rate, name).to(device)
         watch = None
         if optimizer.collects_statistics:
             watch = Watch(optimizer, [optimizer._row(i) for i in indices], dtype)
