@@ -216,7 +216,8 @@ class Step:
         norm = stable.length * stable.factor
         rate = self.learning_rate * ratio(norm, weights)
         numbers = stable.length * unit, norm, stable.clipped, stable.gain, rate
-        self.watch.add(row, means, (gradient, *numbers), **arrays, **made)
+        numbers = gradient, *numbers
+        self.watch.add(row, list(means.values()), numbers, **arrays, **made)
 
     def made(self, before):
         """What became of the update, in which units, and further arrays to look at."""
