@@ -8,7 +8,6 @@ found at once, from samples of what it follows.
 import math
 
 import numpy as np
-import torch
 
 from keras_neuroplastic import statistics
 
@@ -116,16 +115,6 @@ def seen(x, grid):
     if x.dtype.itemsize == 2:
         x = x.float()
     return x.numpy()[grid.slices].ravel()
-
-
-def square(x):
-    """‖x‖², whatever the size of its elements."""
-    x = x.reshape(-1)
-    x = x.float() if x.dtype.itemsize == 2 else x
-    square = torch.dot(x, x).item()
-    if 1e-20 < square < 1e30:
-        return square
-    return torch.linalg.vector_norm(x, dtype=torch.float64).item() ** 2
 
 
 def ratio(x, y):
