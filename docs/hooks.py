@@ -4,6 +4,7 @@
 - A line that is a link to a function, `[trace](../keras_neuroplastic/rules.py)`,
   becomes the code of that function as it stands there.
 - A link to what lies outside of docs/ leads to the repository.
+- The home page is the README, with its links as seen from docs/.
 """
 
 import ast
@@ -30,6 +31,10 @@ def on_page_markdown(markdown, page, **kwargs):
     def replace(pattern, make):
         return re.sub(pattern, make, markdown, flags=re.DOTALL | re.MULTILINE)
 
+    if page.is_homepage:
+        markdown = (ROOT / "README.md").read_text(encoding="utf-8")
+        markdown = replace(r"\]\((?!https:|#|docs/)", lambda m: "](../")
+        markdown = replace(r"\]\(docs/", lambda m: "](")
     folder = Path("docs", page.file.src_uri).parent
     markdown = replace(r"^```math\n(.+?)\n```$", lambda m: formulas(m[1]))
     markdown = replace(

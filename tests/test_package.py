@@ -48,11 +48,11 @@ def test_import_loads_nothing_beside_keras():
     assert loaded <= {"keras_neuroplastic", "keras"}
 
 
-def test_readme_lists_every_argument_with_its_default():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_table_has_every_argument_with_its_default():
+    page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
     config = NeuroPlastic().get_config()
     for name in set(config) - {"name", "learning_rate"}:
-        row = re.search(rf"^\| `{name}` \| `(.+?)` \|", readme, flags=re.MULTILINE)
+        row = re.search(rf"^\| `{name}` \| `(.+?)` \|", page, flags=re.MULTILINE)
         assert row, f"{name} is not in the table"
         assert eval(row[1]) == config[name], name
 
