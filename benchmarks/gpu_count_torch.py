@@ -47,10 +47,17 @@ class PlainRules(NeuroPlastic):
         super().update_step(gradient, variable, learning_rate)
 
 
+COUNTED = (
+    "NeuroPlastic watched",
+    "gradient-only",
+    "plastic Adam",
+    "plastic Adam watched",
+    "Adam",
+)
 OF_KERAS = {
     "NeuroPlastic": NeuroPlastic,
     "NeuroPlastic, plain rules": PlainRules,
-    **{name: KERAS[name] for name in ("gradient-only", "plastic Adam", "Adam")},
+    **{name: KERAS[name] for name in COUNTED},
 }
 OF_TORCH = {"torch Adam foreach": "foreach", "torch Adam fused": "fused"}
 OPTIMIZERS = *OF_KERAS, *OF_TORCH
@@ -179,8 +186,19 @@ def fake_gpu():
     def select(self, indices):  # the real one asks the driver for the device
         if self.device.type != "cuda":
             return index(self, indices)
-        for i in indices if isinstance(indices, tuple) else (indices,):
-            self = torch.select(self, 0, i)
+        indices = indices if isinstance(indices, tuple) else (indices,)
+        axis = 0
+        for at, i in enumerate(indices):
+            if i is Ellipsis:
+                axis = self.ndim - sum(x is not None for x in indices[at + 1 :])
+            elif i is None:
+                self, axis = self.unsqueeze(axis), axis + 1
+            elif isinstance(i, slice):
+                start, stop, step = i.indices(self.shape[axis])
+                self = torch.ops.aten.slice.Tensor(self, axis, start, stop, step)
+                axis += 1
+            else:
+                self = torch.select(self, axis, i)
         return self
 
     def plain_copy(self, source, non_blocking=False):  # and so does this

@@ -57,7 +57,8 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
         self._activities = slots.get("activity", [])
         self._momentums = slots.get("momentum", [])
         self._variances = slots.get("variance", [])
-        vars(self)["_stepped"] = list(variables)  # not slots, as Keras would think
+        # Not for Keras, which would take the variables for slots and wrap the lists.
+        vars(self).update(_stepped=list(variables), _lists=slots)
         if self._collects:
             self._add_statistics()
 
@@ -89,12 +90,7 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
     def _slots(self, index):
         """The traces of one variable by name, those in use."""
         row = self._row(index)
-        lists = {
-            "activity": self._activities,
-            "momentum": self._momentums,
-            "variance": self._variances,
-        }
-        return {name: slots[row] for name, slots in lists.items() if slots}
+        return {name: slots[row] for name, slots in self._lists.items()}
 
     def _traces(self, index):
         return {k: ops.convert_to_tensor(v) for k, v in self._slots(index).items()}

@@ -11,6 +11,9 @@ import keras
 import numpy as np
 import pytest
 from lineup import LINEUP, assert_weights, tensors, value
+from reference_statistics import WRONG, Watched
+
+from keras_neuroplastic import plasticity_statistics
 
 RATE = 0.05
 INITIAL = np.array([[1.0, -2.0], [3.0, 4.0]], "float32")
@@ -123,6 +126,30 @@ def test_a_step_has_few_operations(strategy):
     entry = LINEUP["default"]
     assert operations(strategy, entry.optimizer()) < adam / 2
     assert operations(strategy, entry.optimizer(jit_compile=False)) > 2 * adam
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("default", {}), ("default", {"jit_compile": False}), ("modulated_sgd", {})],
+)
+def test_statistics_are_those_of_the_sum(name, options, strategy):
+    entry = LINEUP[name]
+    optimizer = entry.optimizer(learning_rate=RATE, **options)
+    optimizer.collect_statistics()
+    variables = [keras.Variable(INITIAL) for _ in range(2)]
+    optimizer.build(variables)
+    graph_step = in_a_graph(strategy, optimizer, *variables)
+    twin = Watched(entry.twin(INITIAL, learning_rate=RATE))
+    for gradient in GRADIENTS:
+        graph_step(*tensors(gradient))
+        twin.step(3 * gradient)
+    told, want = plasticity_statistics(optimizer), twin.summary()
+    assert len(told) == 2
+    for found in told.values():
+        for statistic in WRONG:
+            np.testing.assert_allclose(
+                found[statistic], want[statistic], 2e-5, 1e-6, err_msg=statistic
+            )
 
 
 def test_tensorflow_variables(entry, strategy):

@@ -12,7 +12,7 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 from lineup import assert_weights
 
-from keras_neuroplastic import NeuroPlastic
+from keras_neuroplastic import NeuroPlastic, PlasticityModulated, PlasticityMonitor
 
 STEPS = 3
 BATCH = 32
@@ -100,3 +100,47 @@ def test_a_model_built_for_devices_is_fitted_where_nothing_says_so(kernel):
     slot = model.optimizer.variables[2].value
     assert slot.addressable_shards[0].data.size == slot.size // 2
     assert_trained(got, fit(make_model(), NeuroPlastic()))
+
+
+def in_parallel(model_axis):
+    """DataParallel, or ModelParallel with kernels cut along an axis."""
+    devices = keras.distribution.list_devices("cpu")
+    if model_axis is None:
+        return keras.distribution.DataParallel(devices=devices)
+    devices = np.array(devices).reshape(2, 2)
+    mesh = keras.distribution.DeviceMesh((2, 2), ["batch", "model"], devices)
+    layouts = keras.distribution.LayoutMap(mesh)
+    layouts[".*kernel"] = (None, "model") if model_axis else ("model", None)
+    return keras.distribution.ModelParallel(layout_map=layouts)
+
+
+def watch(make, distribution=None):
+    """What a monitor tells of two fits."""
+    monitors = [PlasticityMonitor(), PlasticityMonitor()]
+    keras.distribution.set_distribution(distribution)
+    try:
+        model = make_model()
+        model.compile(make(), loss="mse")
+        for monitor in monitors:
+            options = {"batch_size": BATCH, "shuffle": False, "verbose": 0}
+            model.fit(*data(batches=STEPS), callbacks=[monitor], **options)
+    finally:
+        keras.distribution.set_distribution(None)
+    return [list(monitor.history.values()) for monitor in monitors]
+
+
+@pytest.mark.parametrize("model_axis", [None, 0, 1])
+@pytest.mark.parametrize(
+    "make", [NeuroPlastic, lambda: PlasticityModulated(keras.optimizers.SGD(0.1))]
+)
+def test_a_monitor_tells_what_it_does_on_one_device(make, model_axis):
+    got, want = watch(make, in_parallel(model_axis)), watch(make)
+    for of_fit, of_one in zip(got, want, strict=True):
+        for variable, alone in zip(of_fit, of_one, strict=True):
+            assert variable["steps"] == STEPS
+            for name in variable:
+                # A share may differ by the one element of a thousand at its bound.
+                slack = 2e-3 if name.startswith("share") else 1e-5
+                np.testing.assert_allclose(
+                    variable[name], alone[name], 1e-4, slack, err_msg=name
+                )

@@ -111,12 +111,13 @@ def test_donation(built):
     assert all(x.is_deleted() for x in donated[0][2:] + donated[2])
 
 
-# One process, for JAX starts and compiles in it.
-CONTRACTS = ["mapped_contract", "sharded_contract", "sharded_training"]
+# Two processes, for JAX starts and compiles in each.
+CONTRACTS = [["mapped_contract", "sharded_contract"], ["sharded_training"]]
 
 
-def test_several_devices():
-    files = [f"tests/{name}.py" for name in CONTRACTS]
+@pytest.mark.parametrize("names", CONTRACTS, ids=" ".join)
+def test_several_devices(names):
+    files = [f"tests/{name}.py" for name in names]
     options = "-p", "no:xdist", "-p", "no:cacheprovider", "-q"
     output = finish(start("pytest", *files, *options, devices=4))
     assert " passed" in output

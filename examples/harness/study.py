@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from keras.backend import backend
 from tqdm import tqdm
 
+from benchmarks.machine import gpu
 from examples.harness import results
 from examples.harness.command_line import SMOKE, make_parser
 from examples.harness.disk import message_when_full
@@ -124,6 +125,7 @@ class Study:
 def circumstances():
     """What else may change a result."""
     name = backend()
+    system = f"{platform.system()} {platform.machine()}"
     return {
         "versions": {
             "python": platform.python_version(),
@@ -131,7 +133,7 @@ def circumstances():
             "keras_neuroplastic": __version__,
             name: sys.modules[name].__version__,
         },
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+        "machine": ", ".join(filter(None, [system, f"{os.cpu_count()} CPUs", gpu()])),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

@@ -149,8 +149,7 @@ def step(optimizer, gradients, variables, learning_rate, *others):
             else:
                 optimizer.update_step(gradient, variable, learning_rate, *other)
     if cpu_step and cpu_step.watch and cpu_step.watch.stepped:
-        watch = cpu_step.watch
-        optimizer._seen.append((watch.stepped, watch.seen(cpu_step.numbers["scale"])))
+        optimizer._seen.append(cpu_step.watch.seen(cpu_step.numbers["scale"]))
 
 
 def may_be_written_over(theta, *others):

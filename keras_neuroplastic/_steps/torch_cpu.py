@@ -17,7 +17,7 @@ from keras_neuroplastic import rules
 from keras_neuroplastic._dtypes import step_dtype
 from keras_neuroplastic._steps import torch_kernels
 from keras_neuroplastic._steps.torch_scratch import Block, take
-from keras_neuroplastic._steps.torch_statistics import Watch, ratio, square
+from keras_neuroplastic._steps.torch_statistics import Watch, ratio
 
 # Elements in a block: what a sweep touches of it stays in the cache, and its
 # operations are worth their call.
@@ -207,7 +207,7 @@ class Step:
 
     def keep_square(self, name, x):
         if self.watch:
-            self.squares[name] += square(x)
+            self.squares[name] += torch_kernels.norm(x) ** 2
 
     def see(self, row, means, before, **arrays):
         """Keeps what the statistics tell of a step, while the arrays are at hand."""
@@ -216,7 +216,8 @@ class Step:
         norm = stable.length * stable.factor
         rate = self.learning_rate * ratio(norm, weights)
         numbers = stable.length * unit, norm, stable.clipped, stable.gain, rate
-        self.watch.add(row, means, (gradient, *numbers), **arrays, **made)
+        numbers = gradient, *numbers
+        self.watch.add(row, list(means.values()), numbers, **arrays, **made)
 
     def made(self, before):
         """What became of the update, in which units, and further arrays to look at."""

@@ -37,8 +37,9 @@ def step(optimizer, members, learning_rate, update):
     p, device = optimizer._plasticity, thetas[0].device
     name = step_dtype(thetas[0].dtype)
     dtype = getattr(torch, name)
-    slots = [optimizer._slots(index) for index in indices]
-    moving = [thetas, *([s[name]._value for s in slots] for name in p.slot_names)]
+    rows = [optimizer._row(index) for index in indices]
+    slots = [optimizer._lists[name] for name in p.slot_names]
+    moving = [thetas, *([slot[row]._value for row in rows] for slot in slots)]
     constants = [optimizer._constants(index) for index in indices]
     constants = {k: [c[k] for c in constants] for k in constants[0]}
 
@@ -54,8 +55,9 @@ def step(optimizer, members, learning_rate, update):
         eta = ops.convert_to_tensor(learning_rate, name).to(device)
         watch = None
         if optimizer.collects_statistics:
-            watch = Watch(optimizer, [optimizer._row(i) for i in indices], dtype)
+            watch = Watch(optimizer, rows, dtype)
         options = {"eta": eta, "watch": watch, **numbers, **constants}
+        options["sizes"] = sizes_of(optimizer, tuple(rows), copies[0])
         update(p, copies[0], traces, *further, **options)
         if watch:
             optimizer.see(indices, watch.seen)
@@ -64,11 +66,11 @@ def step(optimizer, members, learning_rate, update):
 
 
 def update(
-    p, theta, traces, g, eta, scale, weight_decay, watch, residual_strength=None
+    p, theta, traces, g, eta, scale, weight_decay, sizes, watch, residual_strength=None
 ):
     """`rules.step`, but for residual forms."""
     if not p.skip_nonfinite:
-        return move(p, theta, traces, g, eta, scale, weight_decay, watch)
+        return move(p, theta, traces, g, eta, scale, weight_decay, sizes, watch)
     largest = torch.stack(torch._foreach_norm(g, math.inf))
     finite = torch.isfinite(largest).to(largest.dtype)
     if watch:
@@ -77,16 +79,15 @@ def update(
     before = [copied(tensors)[1] for tensors in lists]
     flat, g = copied(g)
     flat.nan_to_num_(0.0, 0.0, 0.0)  # for a NaN would survive a product with 0
-    move(p, theta, traces, g, eta, scale, weight_decay, watch)
+    move(p, theta, traces, g, eta, scale, weight_decay, sizes, watch)
     for tensors, old in zip(lists, before, strict=True):
         _, chosen = scaled(finite, tensors)
         torch._foreach_addcmul_(chosen, (1 - finite).unbind(), old)
         torch._foreach_copy_(tensors, chosen)
 
 
-def move(p, theta, traces, g, eta, scale, weight_decay, watch):
+def move(p, theta, traces, g, eta, scale, weight_decay, sizes, watch):
     """The same of gradients that are finite, or make NaN of their variables."""
-    sizes = sizes_of(g)
     found = signals(traces, g, sizes, p)
     if eta.dtype == torch.float64 and p.stabilizes:
         # As in the rules, for nothing is wider to sum the squares of u in.
@@ -177,12 +178,15 @@ def plasticity(found, p, scale, small=1.0):
 # Lists of tensors
 
 
-def sizes_of(tensors):
-    """Their numbers of elements, as a vector that is no copy from the host."""
+def sizes_of(optimizer, rows, tensors):
+    """Their numbers of elements, as a vector that comes from the host once."""
+    kept = optimizer.__dict__.setdefault("_sizes_of", {})
     like = tensors[0]
-    sizes = torch.zeros(len(tensors), dtype=like.dtype, device=like.device)
-    torch._foreach_add_(sizes.unbind(), [float(x.numel()) for x in tensors])
-    return sizes
+    key = rows, like.dtype, like.device
+    if key not in kept:
+        sizes = [float(x.numel()) for x in tensors]
+        kept[key] = torch.tensor(sizes, dtype=like.dtype, device=like.device)
+    return kept[key]
 
 
 def memory_like(tensors, make=torch.empty):

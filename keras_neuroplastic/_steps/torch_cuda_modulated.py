@@ -13,9 +13,9 @@ from keras_neuroplastic._sums import where
 from keras_neuroplastic.modulation import TINY
 
 
-def update(p, theta, traces, g, before, eta, scale, strength, max_ratio, watch):
+def update(p, theta, traces, g, before, eta, scale, strength, max_ratio, sizes, watch):
     """`modulation.step`, but for an update that is stabilised."""
-    found = torch_cuda.signals(traces, g, torch_cuda.sizes_of(g), p)
+    found = torch_cuda.signals(traces, g, sizes, p)
     moved = torch._foreach_sub(before, theta)  # η b
     if p.per_parameter:
         flat, part = torch_cuda.plasticity(found, p, scale)

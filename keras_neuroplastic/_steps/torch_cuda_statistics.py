@@ -4,11 +4,16 @@ As in `statistics.py`, of the rows of matrices: one for each variable.
 """
 
 import math
+from collections import defaultdict
 
 import torch
 
 from keras_neuroplastic import rules, statistics
 from keras_neuroplastic._sums import where
+
+# So many variables of one shape, with at most so many elements each, are cheaper copied
+# as one than as a kernel each.
+FEWEST, SMALL = 4, 2**12
 
 
 class Watch:
@@ -66,17 +71,37 @@ class Watch:
         """A matrix of what is looked at of each tensor."""
         key = name, self.key, self.dtype
         if key not in self.kept:
+            device = tensors[0].device
             shape = len(tensors), self.width
-            matrix = torch.zeros(shape, dtype=self.dtype, device=tensors[0].device)
-            rows = [
-                row[: math.prod(grid.counts)].view(grid.counts)
-                for row, grid in zip(matrix, self.grids, strict=True)
-            ]
-            self.kept[key] = matrix, rows
-        matrix, rows = self.kept[key]
-        pairs = zip(tensors, self.grids, strict=True)
-        torch._foreach_copy_(rows, [x[grid.slices] for x, grid in pairs])
+            matrix = torch.zeros(shape, dtype=self.dtype, device=device)
+            self.kept[key] = matrix, self.parts(matrix)
+        matrix, parts = self.kept[key]
+        for grid, rows, targets, index in parts:
+            found = [tensors[row] for row in rows]
+            if index is None:
+                torch._foreach_copy_(targets, [x[grid.slices] for x in found])
+            else:
+                stacked = torch.stack(found)[(slice(None), *grid.slices)]
+                targets.index_copy_(0, index, stacked.reshape(len(rows), -1))
         return matrix
+
+    def parts(self, matrix):
+        """Of each shape its grid, its rows, where they go, and which rows those are.
+
+        Variables of one shape are put together first if they are many and small.
+        """
+        by_grid, parts = defaultdict(list), []
+        for row, grid in enumerate(self.grids):
+            by_grid[grid].append(row)
+        for grid, rows in by_grid.items():
+            size = math.prod(grid.counts)
+            if len(rows) >= FEWEST and math.prod(grid.shape) <= SMALL:
+                index = torch.tensor(rows, device=matrix.device)
+                parts.append((grid, rows, matrix[:, :size], index))
+            else:
+                targets = [matrix[row, :size].view(grid.counts) for row in rows]
+                parts.append((grid, rows, targets, None))
+        return parts
 
 
 def lengths(tensors):

@@ -62,3 +62,13 @@ def unfused_memory(block, rule):
     v.mul_(rule.beta_2).add_(squared, alpha=1 - rule.beta_2)
     root = torch.sqrt(v, out=block.update).add_(rule.epsilon)
     torch.div(m, root, out=block.update)
+
+
+def norm(x):
+    """‖x‖ as a float, whatever the size of the elements."""
+    x = x.reshape(-1)
+    x = x.float() if x.dtype.itemsize == 2 else x
+    square = torch.dot(x, x).item()
+    if 1e-20 < square < 1e30:
+        return square**0.5
+    return torch.linalg.vector_norm(x, dtype=torch.float64).item()

@@ -11,7 +11,7 @@ import torch
 
 from keras_neuroplastic import rules
 from keras_neuroplastic._steps.torch_cpu import Step, clip
-from keras_neuroplastic._steps.torch_statistics import square
+from keras_neuroplastic._steps.torch_kernels import norm
 from keras_neuroplastic.modulation import TINY
 
 
@@ -57,7 +57,7 @@ class ModulatedStep(Step):
         d = self.take("update", before, before.dtype).mul_(self.factor)
         raw = before.add_(d)  # η (b + d)
         unit = 1 / self.learning_rate if self.learning_rate else 1.0
-        stable = rules.Stabilized(None, square(raw) ** 0.5, unit, False, 1.0)
+        stable = rules.Stabilized(None, norm(raw), unit, False, 1.0)
         return stable, unit, {"plastic": d, "update": raw}
 
     def shorten(self, old, moved, part):
@@ -73,6 +73,5 @@ class ModulatedStep(Step):
         return factor
 
     def length(self, arrays):
-        """The norm of all together, of elements of any size."""
-        norms = [torch.linalg.vector_norm(x, dtype=torch.float64) for x in arrays]
-        return math.hypot(*(norm.item() for norm in norms))
+        """The norm of all together."""
+        return math.hypot(*map(norm, arrays))

@@ -8,7 +8,6 @@ found at once, from samples of what it follows.
 import math
 
 import numpy as np
-import torch
 
 from keras_neuroplastic import statistics
 
@@ -22,27 +21,35 @@ class Watch:
         self.dtype = optimizer._weights.dtype
         # Kept from step to step; of a variable that is not stepped nothing is read.
         self.kept = optimizer.__dict__.setdefault("_watched", {})
-        self.stepped, self.means, self.numbers = [], [], []
+        self.samples, self.stepped = set(), []
 
     def add(self, row, means, numbers, **arrays):
         """Takes samples of arrays of a variable that has just moved."""
         self.stepped.append(row)
-        self.means.append(list(means.values()))
-        self.numbers.append(numbers)
+        self.matrix("means", len(means))[row] = means
+        self.matrix("numbers", len(numbers))[row] = numbers
+        width = statistics.width(self.sizes)
         for name, x in arrays.items():
-            self.matrix(name)[row, : self.sizes[row]] = seen(x, self.grids[row])
+            self.samples.add(name)
+            sample = seen(x, self.grids[row])
+            self.matrix(name, width)[row, : len(sample)] = sample
 
-    def matrix(self, name):
+    def matrix(self, name, width):
         if name not in self.kept:
-            shape = len(self.sizes), statistics.width(self.sizes)
-            self.kept[name] = np.zeros(shape, self.dtype)
+            self.kept[name] = np.zeros((len(self.sizes), width), self.dtype)
         return self.kept[name]
 
+    def of_stepped(self, name):
+        """A matrix, of whose rows a copy is only made where some are missing."""
+        matrix = self.kept[name]
+        return matrix if len(self.stepped) == len(matrix) else matrix[self.stepped]
+
     def seen(self, scale):
-        """`statistics.Seen` of the variables stepped."""
-        means = np.array(self.means, self.dtype).T[..., None]
+        """The rows of the variables stepped, and `statistics.Seen` of them."""
+        self.stepped.sort()
+        means = self.of_stepped("means").T[..., None]
         gains = 1 / (means + self.rule.epsilon)
-        found = {name: self.samples(name) for name in self.kept}
+        found = {name: self.of_stepped(name) for name in self.samples}
         values = self.values(found) if self.rule.per_parameter else means
         alpha, alpha_gradient = self.plasticity(values, gains, scale, found["gradient"])
         if "plastic" in found:
@@ -50,14 +57,10 @@ class Watch:
         else:
             h = found["gradient"] * gains[0]
             plastic, update = (alpha - alpha_gradient) * h, alpha * h
-        numbers = np.array(self.numbers, self.dtype)
+        numbers = self.of_stepped("numbers")
         moved = np.ones((len(numbers), 1), self.dtype)
-        return statistics.Seen(alpha, plastic, update, numbers, moved)
-
-    def samples(self, name):
-        matrix = self.kept[name]
-        whole = self.stepped == list(range(len(matrix)))
-        return matrix if whole else matrix[self.stepped]
+        seen = statistics.Seen(alpha, plastic, update, numbers, moved)
+        return self.stepped, seen
 
     def values(self, found):
         """What α follows, as in `rules.signals`."""
@@ -112,16 +115,6 @@ def seen(x, grid):
     if x.dtype.itemsize == 2:
         x = x.float()
     return x.numpy()[grid.slices].ravel()
-
-
-def square(x):
-    """‖x‖², whatever the size of its elements."""
-    x = x.reshape(-1)
-    x = x.float() if x.dtype.itemsize == 2 else x
-    square = torch.dot(x, x).item()
-    if 1e-20 < square < 1e30:
-        return square
-    return torch.linalg.vector_norm(x, dtype=torch.float64).item() ** 2
 
 
 def ratio(x, y):
