@@ -75,11 +75,17 @@ def commands(path):
     shell = ["\n".join(lines) for kind, _, lines, _ in blocks(path) if kind == "sh"]
     in_blocks = [c for s in shell for c in s.replace("\\\n", " ").splitlines()]
     for command in [*in_blocks, *text]:
+        command = re.sub(r"\$\(seq +(\d+) +(\d+)\)", sequence, command)
         words = shlex.split(command.removesuffix("..."), comments=True)
         while words and "=" in words[0]:
             del words[0]
         if words:
             yield words
+
+
+def sequence(seq):
+    """What the shell makes of `seq`."""
+    return " ".join(map(str, range(int(seq[1]), int(seq[2]) + 1)))
 
 
 class ParsedError(Exception):
