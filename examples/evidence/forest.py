@@ -14,6 +14,14 @@ VERDICTS = {
 }
 
 
+def limits(gains):
+    """Around all means and most intervals: one of two seeds would dwarf all others."""
+    means, halves = np.transpose([interval(each) for each in gains])
+    ends = np.nanquantile(np.abs(means) + np.nan_to_num(halves), 0.9)
+    reach = max(1.5 * ends, *(1.1 * np.abs(means)), 0.1)
+    return -reach, reach
+
+
 def forest(found, path):
     """One panel an optimizer, one line a task: gain and its interval.
 
@@ -51,6 +59,7 @@ def forest(found, path):
                         color=color,
                         capsize=3,
                     )
+        panels[0, 0].set_xlim(*limits([pair.gains for pair, _ in found.values()]))
         panels[0, 0].set_yticks(range(len(tasks)), tasks)
         panels[0, 0].set_ylim(len(tasks) - 0.5, -0.5)
         losses = any(pair.score.better < 0 for pair, _ in found.values())
