@@ -6,6 +6,7 @@ from itertools import product
 from examples.evidence.labels import axes
 from examples.harness.compare import group
 from examples.harness.optimizers import LEARNING_RATES, OPTIMIZERS
+from examples.harness.tuning import EACH_SEED
 
 COMMON = ("study", "backend", "epochs", "batch_size", "limit", "tuned")
 
@@ -54,7 +55,8 @@ def command(settings, optimizers, seeds, tuning_seeds, columns):
     for name in ("epochs", "batch_size", "limit", "learning_rate"):
         parts += [flag(name, [settings[name]])] if settings[name] else []
     parts += [flag("seeds", shortened(seeds))] + ["--tune"] * bool(settings["tuned"])
-    if tuning_seeds not in ((), (0,), seeds):  # none, the default, or each its own
+    own = settings["tuned"] == EACH_SEED  # which it is also while some are not done
+    if not own and tuning_seeds not in ((), (0,)):  # none, or the default
         parts += [flag("tuning_seeds", shortened(tuning_seeds))]
     parts += [flag("optimizer", optimizers)]
     return " \\\n".join(
