@@ -9,7 +9,7 @@ from keras import layers, ops
 from examples.harness import text
 from examples.recipes import recipe
 
-WORDS, CONTEXT, COUNT = 500, 24, 4000
+WORDS, CONTEXT, COUNT = 300, 24, 2400
 WIDTH, BLOCKS, HEADS = 32, 2, 4
 
 

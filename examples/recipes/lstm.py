@@ -1,4 +1,4 @@
-"""A recurrent network: the next word of Python's library after sixteen.
+"""A recurrent network: the next word of Python's library after twelve.
 
 python -m examples.recipes.lstm --tune --optimizer adam plastic-adam
 """
@@ -9,7 +9,7 @@ from keras import layers
 from examples.harness import text
 from examples.recipes import recipe
 
-WORDS, CONTEXT, COUNT = 500, 16, 12_000
+WORDS, CONTEXT, COUNT = 300, 12, 6000
 
 
 def data():
@@ -24,7 +24,7 @@ def make_model():
         [
             keras.Input((CONTEXT,), dtype="int32"),
             layers.Embedding(WORDS, 32),
-            layers.LSTM(64),
+            layers.LSTM(48),
             layers.Dense(WORDS),
         ]
     )

@@ -57,8 +57,7 @@ class Episodes(keras.utils.PyDataset):
         for _ in range(STEPS):
             right = random.random(CARTS) < chance(weights, state)
             states, pushes = [*states, state.T], [*pushes, right]
-            state = push(state, right)
-            falls.append(fallen(state))
+            falls.append(fallen(state := push(state, right)))
             state = np.where(falls[-1], start(random, CARTS), state)
         returns = [0]
         for fall in falls[::-1]:

@@ -12,7 +12,7 @@ from keras import layers, ops
 from examples.harness import text
 from examples.recipes import recipe
 
-WORDS, CONTEXT, CLASSES, PASSAGES = 2000, 24, 8, 600
+WORDS, CONTEXT, CLASSES, PASSAGES = 2000, 24, 8, 300
 WIDTH, BLOCKS, HEADS = 32, 2, 4
 
 
