@@ -1,12 +1,10 @@
 """docs/which-form.md: a form and a rate for each kind of model, by its recipe."""
 
 from examples.evidence import page
-from examples.evidence.cells import counting, load, trials
-from examples.evidence.curves import curve, peak
+from examples.evidence.cells import counting, load
 from examples.evidence.origin import origin
-from examples.evidence.score import final, score_of
-from examples.evidence.tables import markdown
-from examples.harness.compare import diverged, group
+from examples.evidence.recipe import NEAR, NOT_RUN, Recipe
+from examples.evidence.tables import markdown, seeds
 
 # From the name of a recipe to its row: the kind of model, and what is measured.
 KINDS = {
@@ -31,76 +29,6 @@ FORMS = {
     "plastic-adam": ("PlasticityModulated(Adam({}))", "None"),
 }
 ADAM = "adam"
-NEAR = 0.02
-NOT_RUN = "not run yet"
-
-
-def gain(value, other, score):
-    """By what share of the other it is better."""
-    return score.better * (value - other) / abs(other)
-
-
-def form(config):
-    return config["optimizer"], config["schedule"]
-
-
-class Recipe:
-    """The records of a recipe: trials and test runs of every form and schedule."""
-
-    def __init__(self, records):
-        self.tests = group(counting(records, tuned=True), form)
-        held_out = group(trials(records), form)
-        self.curves = {name: curve(held_out[name]) for name in self.tests}
-        self.score = score_of(records)
-
-    def best(self, names):
-        """Of the named optimizers the form that is best on held-out data, or None."""
-        peaks = {
-            key: self.score.better * peak(found, self.score)[1]
-            for key, found in self.curves.items()
-            if key[0] in names
-        }
-        return max(peaks, key=peaks.get, default=None)
-
-    def mean(self, key):
-        """On the test set; None if a run diverged."""
-        runs, values = self.tests[key], final(self.tests[key]).values()
-        return None if diverged(runs) else sum(values) / len(values)
-
-    def text(self, key):
-        lost = diverged(self.tests[key])
-        if lost:
-            return f"{lost} diverged"
-        return self.score.text([*final(self.tests[key]).values()])
-
-    def rate(self, key):
-        return peak(self.curves[key], self.score)[0]
-
-    def search(self, key):
-        """(low, high): around the best rate those near it, and one more on each side.
-
-        Near is within `NEAR` on held-out data.
-        """
-        found = self.curves[key]
-        best, top = peak(found, self.score)
-        rates = [*found]
-        near = [gain(found[r], top, self.score) >= -NEAR for r in rates]
-        low = high = rates.index(best)
-        while low > 0 and near[low]:
-            low -= 1
-        while high < len(rates) - 1 and near[high]:
-            high += 1
-        return rates[low], rates[high]
-
-    def verdict(self, key, adam):
-        """Whether a form comes near Adam, in words."""
-        if None in (self.mean(key), self.mean(adam)):
-            return "**no**" if self.mean(key) is None else "yes"
-        share = gain(self.mean(key), self.mean(adam), self.score)
-        text = f"{100 * share:+.1f} %".replace("-", "−")
-        if share < -NEAR:
-            return f"**no**, {text}: Adam is better"
-        return f"yes, {text}" + (": Adam is better" if share < 0 else "")
 
 
 def by_recipe(records):
@@ -133,11 +61,14 @@ def table(records):
     """Kinds of models: the form that is best on held-out data, beside Adam."""
     found = by_recipe(records)
     heads = ["kind of model", "form and best rate", "rates to search", "schedule"]
-    heads += ["`max_update_norm`", "measured", "the form's", "Adam's (rate, schedule)"]
+    heads += ["`max_update_norm`", "measured", "test score", "Adam's (rate, schedule)"]
+    heads += [f"within {NEAR:.0%} of Adam".replace("%", " %")]
     rows = [row(name, found.get(name)) for name in KINDS]
-    return markdown(
-        [*heads, f"within {NEAR:.0%} of Adam".replace("%", " %")], rows, "---"
-    )
+    text = markdown(heads, rows, "---")
+    if not found:
+        return text
+    cells = {name: recipe.tests for name, recipe in found.items()}
+    return f"{text}\n\nScores: mean ± half of the 95 % interval, {seeds(cells)}."
 
 
 def every_form(records):
