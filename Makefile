@@ -1,7 +1,7 @@
 # make demo: install, train on real data, print the comparison, save a picture
 # make test: install everything, run all tests on all three backends, build the site
 # make features: the tests, then the table of features that they show
-# make results: the tables and figures of docs/results.md, from examples/measured
+# make results: the tables and figures of the evidence, from examples/measured
 # make test-oldest: with the oldest Keras and backends that we support
 # make test-wheel: the wheel in clean environments, with each backend alone
 # make docs: build the site in build/site, without a warning

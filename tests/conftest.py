@@ -8,6 +8,8 @@ if os.environ.get("KERAS_BACKEND") == "torch":
 import keras
 import pytest
 
+collect_ignore = ["typed_use.py"]  # for mypy alone
+
 # How studies are planned, kept and reported is the same on every backend.
 if keras.backend.backend() != "jax":
     collect_ignore_glob = ["test_study_*.py", "test_evidence.py"]

@@ -150,7 +150,7 @@ def test_each_platform_is_given_its_form(platform):
 @pytest.mark.parametrize("platform", FORMS)
 def test_nothing_waits_on_a_gpu(platform):
     x = np.ones(3, "float32")
-    program = exported(steps.after, (x, x), platform).mlir_module()
+    program = exported(steps.in_turn, (x, x), platform).mlir_module()
     assert ("stablehlo.multiply" in program) == (platform == "cpu")
 
 

@@ -29,9 +29,16 @@ BROKEN = [
     *(without("config", name) for name in CONFIG),
     without("metrics", "val_accuracy"),
     {**RECORD, "metrics": {"val_accuracy": []}},
+    {**RECORD, "metric": "val_loss"},
     {**RECORD, "config": list(CONFIG)},
     {**RECORD, "metrics": "val_accuracy"},
 ]
+
+
+def test_what_counts_may_be_the_loss_alone(tmp_path):
+    record = {**RECORD, "metric": "val_loss", "metrics": {"val_loss": [0.5]}}
+    results.append(tmp_path / "r.jsonl", record)
+    assert results.read(tmp_path / "r.jsonl") == [record]
 
 
 def test_a_half_written_line_is_no_result(tmp_path):

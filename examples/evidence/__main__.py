@@ -1,4 +1,4 @@
-"""Makes the tables and figures of docs/results.md from the committed records.
+"""Makes the tables and figures of docs/results.md and docs/which-form.md from records.
 
 make results
 """
@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from examples.arguments import Parser
-from examples.evidence import pages
+from examples.evidence import pages, recipes
 
 
 def main(argv=None):
@@ -20,8 +20,10 @@ def main(argv=None):
     add("--measured", type=Path, default=Path("examples/measured"), help="the records")
     add("--page", type=Path, default=Path("docs/results.md"), help="to be filled in")
     add("--pictures", type=Path, default=Path("docs/pictures"), help="folder for PNG")
+    add("--forms", type=Path, default=Path("docs/which-form.md"), help="as --page")
     args = parser.parse_args(argv)
     pages.write(args.measured, args.page, args.pictures)
+    recipes.write(args.measured / "recipes", args.forms)
 
 
 if __name__ == "__main__":

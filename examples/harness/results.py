@@ -7,11 +7,10 @@ import sys
 
 from filelock import FileLock
 
-# What a record must hold for anyone to read it.
-NEEDED = {
-    "config": {"study", "optimizer", "learning_rate", "tuned", "seed"},
-    "metrics": {"val_accuracy"},
-}
+from examples.harness.metric import metric_of
+
+# What the settings in a record must hold for anyone to read it.
+NEEDED = {"study", "optimizer", "learning_rate", "tuned", "seed"}
 
 
 def parse(line):
@@ -21,10 +20,11 @@ def parse(line):
     except ValueError:
         return None
     whole = isinstance(record, dict) and all(
-        isinstance(record.get(part), dict) and names <= record[part].keys()
-        for part, names in NEEDED.items()
+        isinstance(record.get(part), dict) for part in ("config", "metrics")
     )
-    return record if whole and record["metrics"]["val_accuracy"] else None
+    if not (whole and record["config"].keys() >= NEEDED):
+        return None
+    return record if record["metrics"].get(metric_of([record])) else None
 
 
 class Reader:

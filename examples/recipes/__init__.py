@@ -1,0 +1,1 @@
+"""One small script a kind of model; docs/which-form.md has what they measured."""
