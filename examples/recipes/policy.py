@@ -113,7 +113,7 @@ def train(run):
 
 
 def main(argv=None):
-    recipe.main("policy", train, __doc__, argv, epochs=30, batch_size=320)
+    recipe.main("policy", train, __doc__, argv, epochs=12, batch_size=320)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """An encoder like BERT: which of eight modules a passage of 24 words is from.
 
-python -m examples.recipes.transformer_classifier --tune
+python -m examples.recipes.transformer_classifier --tune --optimizer adam
 """
 
 import re
