@@ -1,4 +1,4 @@
-"""An optimizer's statistics: two slots, and what every step adds to them."""
+"""An optimizer's statistics: two variables, and what every step adds to them."""
 
 import math
 from contextlib import nullcontext
@@ -64,7 +64,8 @@ class Watched:
         """Adds what was seen of a step to the statistics."""
         positions, parts = zip(*self._seen, strict=True)
         seen = statistics.rows(parts, positions, self._sizes, self._totals.dtype)
-        weights = ops.convert_to_tensor(self._weights, self._totals.dtype)
+        weights = vars(self).get("_weights_there", self._weights)
+        weights = ops.convert_to_tensor(weights, self._totals.dtype)
         old = map(ops.convert_to_tensor, (self._totals, self._sample))
         new = statistics.collect(*old, self._plasticity, seen, weights)
         for slot, value in zip((self._totals, self._sample), new, strict=True):

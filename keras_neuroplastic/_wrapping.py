@@ -91,8 +91,10 @@ class WrappingOptimizer(PlasticityOptimizer):
         count = len(self.inner_optimizer.variables)
         self.inner_optimizer.set_weights(weights[:count])
         values, traces = weights[count:], self.traces
-        if len(values) != len(traces):
-            traces = self._saved()  # those of an optimizer that is not watched
+        if len(values) == len(traces) - 2:  # those of one that is not watched
+            traces = self._saved()
+        elif len(values) == len(traces) + 2:  # of one that is, unlike this one
+            values = values[:-2]
         for trace, value in zip(traces, values, strict=True):
             trace.assign(value)
 

@@ -184,13 +184,18 @@ class PlasticityModulated(WrappingOptimizer):
             for gradient, variable in zip(gradients, variables, strict=True)
             if self._get_variable_index(variable) in self._positions
         ]
-        before = _steps.keep_values(self, [variable for _, variable in chosen])
         inner = self.inner_optimizer
-        type(inner)._backend_update_step(inner, gradients, variables, learning_rate)
+        inner_step = partial(type(inner)._backend_update_step, inner)
         if not chosen:
+            inner_step(gradients, variables, learning_rate)
             return
+        before = _steps.keep_values(self, [variable for _, variable in chosen])
+        inner_step(gradients, variables, learning_rate)
         gradients, variables = map(list, zip(*chosen, strict=True))
-        step = _steps.choose(self, partial(_steps.one_by_one, self))
+        step = partial(_steps.one_by_one, self)
+        # A subclass with an update rule of its own has it followed.
+        if type(self).update_step is PlasticityModulated.update_step:
+            step = _steps.choose(self, step)
         step = _steps.watched(self, step)
         if keras.backend.backend() != "jax" or not self.gradient_accumulation_steps:
             step(gradients, variables, learning_rate, before)

@@ -124,7 +124,7 @@ class PlasticityMonitor(keras.callbacks.Callback):
         if self.layers is not None:
             found = {p: s for p, s in found.items() if matches(p, self.layers)}
         self.epochs.append(epoch)
-        self._statistics.append(found)
+        self._statistics.append({p: with_quantiles(s) for p, s in found.items()})
         if logs is not None:
             logs.update(totals(found))
         self._logs.append(dict(logs or {}))
@@ -160,14 +160,11 @@ class PlasticityMonitor(keras.callbacks.Callback):
     def _series(self, path):
         rows = [found.get(path, {}) for found in self._statistics]
         names = next(list(row) for row in rows if row)
-        names.remove("alpha_sample")
-        series = {n: np.array([row.get(n, np.nan) for row in rows]) for n in names}
-        nothing = np.full(1, np.nan)
-        samples = [row.get("alpha_sample", nothing) for row in rows]
-        series["alpha_quantiles"] = np.array(
-            [np.quantile(sample, QUANTILES) for sample in samples]
-        )
-        return series
+        nothing = {"alpha_quantiles": np.full(len(QUANTILES), np.nan)}
+        return {
+            name: np.array([row.get(name, nothing.get(name, np.nan)) for row in rows])
+            for name in names
+        }
 
     def to_dataframe(self) -> "pandas.DataFrame":
         """The statistics as a pandas DataFrame: one row an epoch and variable."""
@@ -182,7 +179,7 @@ class PlasticityMonitor(keras.callbacks.Callback):
             for epoch, found in zip(self.epochs, self._statistics, strict=True)
             for path, statistics in found.items()
         ]
-        return pandas.DataFrame(rows).drop(columns="alpha_sample", errors="ignore")
+        return pandas.DataFrame(rows).drop(columns="alpha_quantiles", errors="ignore")
 
     def plot(self, path: str | PathLike[str] | None = None) -> "Figure":
         """One page of what happened: α, saturation, clipped steps, updates, loss.
@@ -213,6 +210,13 @@ class PlasticityMonitor(keras.callbacks.Callback):
         if path is not None:
             figure.savefig(path)
         return figure
+
+
+def with_quantiles(statistics):
+    """The quantiles in place of the sample, of which there is one each epoch."""
+    kept = dict(statistics)
+    kept["alpha_quantiles"] = np.quantile(kept.pop("alpha_sample"), QUANTILES)
+    return kept
 
 
 def totals(found):

@@ -219,10 +219,13 @@ def step(
         alpha, alpha_gradient, h_seen = sampled_plasticity(
             found, new, g, p, scale, watched, axis
         )
+        raw_seen = alpha * h_seen
+        if p.residual is not None:
+            raw_seen = statistics.sample(raw, watched, axis)
         seen = statistics.seen(
             alpha,
             (alpha - alpha_gradient) * h_seen,
-            statistics.sample(raw, watched, axis) if p.residual else alpha * h_seen,
+            raw_seen,
             stable,
             unit,
             gradient_norm=norm(h, axis) * unit,

@@ -17,10 +17,9 @@ from keras_neuroplastic._sums import where
 # Elements to look at, of one variable and of all: a step of many small variables is to
 # take little longer, too.
 SAMPLE, TOGETHER = 1024, 2**17
-# Added up over the steps, in this order, and then the extremes.
-OF_ELEMENTS = (
-    "alpha_shift",  # of 1, from which a small spread is not rounded away
-    "alpha_shift_square",
+# Means over the steps, in this order after their number, and then the extremes.
+OF_ALPHA = (
+    "alpha_mean",
     "share_at_min",
     "share_at_max",
     "share_negative",
@@ -33,8 +32,8 @@ OF_UPDATES = (
     "gain",
     "update_to_weight",
 )
-SUMS = ("steps", *OF_ELEMENTS, "plastic_ratio", *OF_UPDATES)
-TOTALS = (*SUMS, "minus_alpha_min", "alpha_max")
+MEANS = (*OF_ALPHA, "plastic_ratio", *OF_UPDATES, "alpha_variance")
+TOTALS = ("steps", *MEANS, "minus_alpha_min", "alpha_max")
 # A coefficient is at a bound where it is so near, as a share of its range.
 NEAR = 0.05
 
@@ -71,7 +70,7 @@ def grids(shapes):
 
 
 def width(sizes):
-    """Of a matrix with a row for each; one column where all are empty."""
+    """Columns of a matrix with a row of so many elements for each; at least one."""
     return max(1, *sizes) if sizes else 1
 
 
@@ -79,7 +78,7 @@ def sample(x, grid, axis=None):
     """The elements of x to look at, in a row; with `axis`, of each row of x."""
     if axis is None:
         return ops.reshape(x[grid.slices], (-1,))
-    rows = ops.reshape(x, (-1, *grid.shape))
+    rows = ops.reshape(x, (x.shape[0], *grid.shape))
     return ops.reshape(rows[(slice(None), *grid.slices)], (x.shape[0], -1))
 
 
@@ -188,11 +187,10 @@ def collect(totals, sample, p, seen, weights, xp=ops):
     """
     either = where if xp is ops else xp.where
     low, high = bounds(p.min_alpha, p.max_alpha)
-    alpha, shift = seen.alpha, seen.alpha - 1
+    alpha, size = seen.alpha, len(OF_ALPHA)
     # One sum for all, for each operation costs more than so few elements.
     of_elements = [
-        shift * weights,
-        shift * shift * weights,
+        alpha * weights,
         either(alpha <= low, weights, 0.0),
         either(alpha >= high, weights, 0.0),
         either(alpha < 0, weights, 0.0),
@@ -200,18 +198,25 @@ def collect(totals, sample, p, seen, weights, xp=ops):
         seen.update * seen.update * weights,
     ]
     means = xp.sum(xp.stack(of_elements, -2), -1)
-    of_alpha, square, whole = means[:, :5], means[:, 5:6], means[:, 6:]
+    of_alpha, square, whole = means[:, :size], means[:, size : size + 1], means[:, -1:]
     some = whole > 0
     plastic_ratio = xp.sqrt(either(some, square / either(some, whole, 1.0), 0.0))
-    step = xp.concatenate([seen.moved, of_alpha, plastic_ratio, seen.numbers], -1)
+    apart = alpha - of_alpha[:, :1]
+    variance = xp.sum(apart * apart * weights, -1)[:, None]
+    step = xp.concatenate([of_alpha, plastic_ratio, seen.numbers, variance], -1)
+    # A mean that moves stays as exact as a sum of many steps does not.
+    steps, known = totals[:, :1] + 1, totals[:, 1 : 1 + len(MEANS)]
+    moves = step - known
+    between = moves[:, :1] * moves[:, :1] * ((steps - 1) / (steps * steps))
+    moved_means = known + moves / steps
+    variance = moved_means[:, -1:] + between
     inside, far = weights > 0, float("-inf")
     extremes = xp.max(
         xp.stack([either(inside, -alpha, far), either(inside, alpha, far)], -2), -1
     )
-    count = len(SUMS)
-    sums, known = totals[:, :count], totals[:, count:]
-    new = (totals[:, :1] == 0) | (extremes > known)
-    after = xp.concatenate([sums + step, either(new, extremes, known)], -1)
+    old = totals[:, 1 + len(MEANS) :]
+    extremes = either((steps == 1) | (extremes > old), extremes, old)
+    after = xp.concatenate([steps, moved_means[:, :-1], variance, extremes], -1)
     moved = seen.moved > 0
     return either(moved, after, totals), either(moved, alpha, sample)
 
@@ -225,14 +230,13 @@ def summary(totals, sample):
     steps = found.pop("steps")
     if not steps:
         return None
-    mean = {name: found[name] / steps for name in SUMS[1:]}
-    shift, square = mean.pop("alpha_shift"), mean.pop("alpha_shift_square")
+    variance, lowest = found.pop("alpha_variance"), -found.pop("minus_alpha_min")
     return {
         "steps": int(steps),
-        "alpha_mean": 1 + shift,
-        "alpha_std": math.sqrt(max(square - shift**2, 0.0)),
-        "alpha_min": -found["minus_alpha_min"],
-        "alpha_max": found["alpha_max"],
-        **mean,
+        "alpha_mean": found.pop("alpha_mean"),
+        "alpha_std": math.sqrt(max(variance, 0.0)),
+        "alpha_min": lowest,
+        "alpha_max": found.pop("alpha_max"),
+        **found,
         "alpha_sample": np.array(sample, "float64"),
     }

@@ -19,6 +19,7 @@ from keras_neuroplastic import (
     NeuroPlastic,
     PlasticityModulated,
     plasticity_statistics,
+    statistics,
 )
 
 SHAPES = [(100, 70), (3,), (2, 3, 3, 300), ()]
@@ -182,6 +183,76 @@ def test_many_variables_are_looked_at_less(float64):
     want = twin.summary()
     for name in WRONG:
         np.testing.assert_allclose(got[name], want[name], 1e-11, 1e-14, err_msg=name)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_variable_by_itself(case, float64, monkeypatch):
+    monkeypatch.setitem(globals(), "FEW", SHAPES[1:2])
+    monkeypatch.setitem(globals(), "THOROUGH", [])
+    errors = deviations(case, "float64", collected=collected_anew)
+    assert max(errors.values()) < 1e-11, errors
+
+
+def test_many_empty_variables():
+    optimizer = NeuroPlastic()
+    optimizer.collect_statistics()
+    variables = [keras.Variable(np.ones((0, 3))) for _ in range(20)]
+    stepper(optimizer, variables)([np.ones((0, 3))] * 20)
+    assert plasticity_statistics(optimizer) == {}
+
+
+def test_a_step_of_nothing_that_is_modulated():
+    variables = [keras.Variable(np.ones(3), name=name) for name in "ab"]
+    optimizer = PlasticityModulated("adam", modulate="b")
+    optimizer.collect_statistics()
+    optimizer.build(variables)
+    optimizer.apply([keras.ops.ones(3)], variables[:1])
+    assert np.all(variables[0].numpy() < 1)
+    assert plasticity_statistics(optimizer) == {}
+
+
+@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="stateless")
+def test_a_stateless_step_and_an_ordinary_one():
+    variable = keras.Variable(np.ones((4, 3)), dtype="float32")
+    optimizer = NeuroPlastic()
+    optimizer.collect_statistics()
+    optimizer.build([variable])
+    gradient = keras.ops.ones((4, 3))
+    values = [v.value for v in optimizer.variables]
+    _, state = optimizer.stateless_apply(values, [gradient], [variable.value])
+    for slot, value in zip(optimizer.variables, state, strict=True):
+        slot.assign(value)
+    optimizer.apply([gradient], [variable])
+    assert plasticity_statistics(optimizer)[variable.path]["steps"] == 2
+
+
+def test_many_steps_are_told_as_exactly_as_few():
+    """In float32, where a sum of so many loses digits, and squares of a mean more."""
+    alpha = (1.3 + 0.009 * np.random.default_rng(0).normal(size=(1, 100))).astype("f4")
+    numbers = np.full((1, len(statistics.OF_UPDATES)), 0.3741596, "float32")
+    seen = statistics.Seen(alpha, alpha, alpha, numbers, np.ones((1, 1), "float32"))
+    totals = np.zeros((1, len(statistics.TOTALS)), "float32")
+    weights = statistics.weights([100]).astype("float32")
+    p = NeuroPlastic()
+    for _ in range(30_000):
+        arrays = totals, alpha, p, seen, weights
+        totals, sample = statistics.collect(*arrays, xp=np)
+    told = statistics.summary(totals[0], sample[0])
+    assert told["steps"] == 30_000
+    assert told["alpha_std"] == pytest.approx(np.std(alpha, dtype="float64"), rel=1e-5)
+    assert told["gain"] == pytest.approx(0.3741596, rel=1e-6)
+
+
+@pytest.mark.parametrize("make", [NeuroPlastic, lambda: PlasticityModulated("adam")])
+def test_weights_are_handed_over_between_watched_and_not(make):
+    plain, watched = fit(make_model(make())), make_model(make())
+    watched.optimizer.collect_statistics()
+    fit(watched)
+    for one, other in ((plain, watched), (watched, plain)):
+        other.optimizer.set_weights([v.numpy() for v in one.optimizer.variables])
+        pairs = zip(other.optimizer._saved(), one.optimizer._saved(), strict=True)
+        for got, want in pairs:
+            np.testing.assert_array_equal(got.numpy(), want.numpy())
 
 
 def test_a_skipped_step_does_not_count():

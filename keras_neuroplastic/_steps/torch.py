@@ -58,8 +58,8 @@ def watched(optimizer, step):
         elif optimizer._seen:
             if not torch.compiler.is_compiling():  # to be copied to a GPU once
                 device = optimizer._totals._value.device
-                weights = torch.as_tensor(optimizer._weights).to(device)
-                vars(optimizer)["_weights"] = weights
+                weights = torch.as_tensor(optimizer._weights, device=device)
+                vars(optimizer)["_weights_there"] = weights
             optimizer.collect_step()
         del optimizer._seen
 

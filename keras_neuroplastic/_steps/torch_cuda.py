@@ -23,6 +23,7 @@ from keras_neuroplastic._steps.torch_kernels import LARGEST
 # The largest numbers below 1, and as many steps of Adam as make their powers vanish.
 BELOW_ONE = {torch.float32: 1 - 2.0**-24, torch.float64: 1 - 2.0**-53}
 FOREVER = math.inf
+KEPT = 64  # vectors of sizes
 # κ of a schedule is no number here. Up to this one α g overflows nowhere.
 SCHEDULED = 64.0
 
@@ -184,6 +185,8 @@ def sizes_of(optimizer, rows, tensors):
     like = tensors[0]
     key = rows, like.dtype, like.device
     if key not in kept:
+        if len(kept) > KEPT:  # of ever other variables
+            kept.clear()
         sizes = [float(x.numel()) for x in tensors]
         kept[key] = torch.tensor(sizes, dtype=like.dtype, device=like.device)
     return kept[key]

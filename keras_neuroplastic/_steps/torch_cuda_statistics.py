@@ -14,6 +14,7 @@ from keras_neuroplastic._sums import where
 # So many variables of one shape, with at most so many elements each, are cheaper copied
 # as one than as a kernel each.
 FEWEST, SMALL = 4, 2**12
+KEPT = 64  # matrices
 
 
 class Watch:
@@ -71,6 +72,8 @@ class Watch:
         """A matrix of what is looked at of each tensor."""
         key = name, self.key, self.dtype
         if key not in self.kept:
+            if len(self.kept) > KEPT:  # of ever other variables
+                self.kept.clear()
             device = tensors[0].device
             shape = len(tensors), self.width
             matrix = torch.zeros(shape, dtype=self.dtype, device=device)

@@ -63,7 +63,7 @@ class Watch:
         return self.stepped, seen
 
     def values(self, found):
-        """What α follows, as in `rules.signals`."""
+        """What α follows, as in `rules.values`."""
         values = [np.abs(found["gradient"])]
         if "activity" in found:
             values.append(found["activity"])
@@ -99,8 +99,9 @@ def collect(optimizer):
 def rows(parts, sizes, dtype):
     """`statistics.rows`, of pairs of rows and what was seen of them."""
     (stepped, first), *others = parts
-    if not others and stepped == list(range(len(sizes))):
-        return statistics.Seen(*map(np.asarray, first))
+    if not others and any(sizes) and stepped == list(range(len(sizes))):
+        shape = len(stepped), -1
+        return statistics.Seen(*(np.asarray(x).reshape(shape) for x in first))
     widths = *[statistics.width(sizes)] * 3, len(statistics.OF_UPDATES), 1
     matrices = [np.zeros((len(sizes), width), dtype) for width in widths]
     for stepped, part in parts:
