@@ -20,6 +20,11 @@ def one_by_one(optimizer, gradients, variables, learning_rate, *others):
         optimizer.update_step(gradient, variable, learning_rate, *other)
 
 
+def collect(optimizer):
+    """Adds what was seen of a step to the statistics."""
+    optimizer.collect_step()
+
+
 def watched(optimizer, step):
     """The step, and what the optimizer collects of it."""
     if not optimizer.collects_statistics:
@@ -29,7 +34,7 @@ def watched(optimizer, step):
         vars(optimizer)["_seen"] = []  # not a list that Keras tracks
         step(*arguments)
         if optimizer._seen:
-            optimizer.collect_step()
+            collect(optimizer)
         del optimizer._seen
 
     return step_and_collect
@@ -46,7 +51,7 @@ match backend():
             watched,
         )
     case "torch":
-        from keras_neuroplastic._steps.torch import choose, keep_values, watched
+        from keras_neuroplastic._steps.torch import choose, collect, keep_values
     case _:
 
         def choose(optimizer, otherwise):

@@ -45,25 +45,17 @@ def choose(optimizer, otherwise):
     return otherwise if in_stateless_scope() else partial(step, optimizer)
 
 
-def watched(optimizer, step):
-    """The step, and what the optimizer collects of it."""
-    if not optimizer.collects_statistics:
-        return step
-
-    def step_and_collect(*arguments):
-        vars(optimizer)["_seen"] = []  # not a list that Keras tracks
-        step(*arguments)
-        if optimizer._seen and counts_by_numpy(optimizer):
-            torch_statistics.collect(optimizer)
-        elif optimizer._seen:
-            if not torch.compiler.is_compiling():  # to be copied to a GPU once
-                device = optimizer._totals._value.device
-                weights = torch.as_tensor(optimizer._weights, device=device)
-                vars(optimizer)["_weights_there"] = weights
-            optimizer.collect_step()
-        del optimizer._seen
-
-    return step_and_collect
+def collect(optimizer):
+    """Adds what was seen of a step to the statistics."""
+    if counts_by_numpy(optimizer):
+        torch_statistics.collect(optimizer)
+        return
+    known = "_weights_there" in vars(optimizer)
+    if not known and not torch.compiler.is_compiling():  # to be copied to a GPU once
+        device = optimizer._totals._value.device
+        weights = torch.as_tensor(optimizer._weights, device=device)
+        vars(optimizer)["_weights_there"] = weights
+    optimizer.collect_step()
 
 
 def counts_by_numpy(optimizer):

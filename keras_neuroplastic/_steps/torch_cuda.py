@@ -19,11 +19,11 @@ from keras_neuroplastic import rules
 from keras_neuroplastic._dtypes import saturate, step_dtype
 from keras_neuroplastic._steps.torch_cuda_statistics import Watch, lengths, rate
 from keras_neuroplastic._steps.torch_kernels import LARGEST
+from keras_neuroplastic._steps.torch_scratch import remembered
 
 # The largest numbers below 1, and as many steps of Adam as make their powers vanish.
 BELOW_ONE = {torch.float32: 1 - 2.0**-24, torch.float64: 1 - 2.0**-53}
 FOREVER = math.inf
-KEPT = 64  # vectors of sizes
 # κ of a schedule is no number here. Up to this one α g overflows nowhere.
 SCHEDULED = 64.0
 
@@ -181,15 +181,14 @@ def plasticity(found, p, scale, small=1.0):
 
 def sizes_of(optimizer, rows, tensors):
     """Their numbers of elements, as a vector that comes from the host once."""
-    kept = optimizer.__dict__.setdefault("_sizes_of", {})
     like = tensors[0]
-    key = rows, like.dtype, like.device
-    if key not in kept:
-        if len(kept) > KEPT:  # of ever other variables
-            kept.clear()
+
+    def make():
         sizes = [float(x.numel()) for x in tensors]
-        kept[key] = torch.tensor(sizes, dtype=like.dtype, device=like.device)
-    return kept[key]
+        return torch.tensor(sizes, dtype=like.dtype, device=like.device)
+
+    kept = optimizer.__dict__.setdefault("_sizes_of", {})
+    return remembered(kept, (rows, like.dtype, like.device), make)
 
 
 def memory_like(tensors, make=torch.empty):

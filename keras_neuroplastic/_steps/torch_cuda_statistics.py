@@ -9,12 +9,12 @@ from collections import defaultdict
 import torch
 
 from keras_neuroplastic import rules, statistics
+from keras_neuroplastic._steps.torch_scratch import remembered
 from keras_neuroplastic._sums import where
 
 # So many variables of one shape, with at most so many elements each, are cheaper copied
 # as one than as a kernel each.
 FEWEST, SMALL = 4, 2**12
-KEPT = 64  # matrices
 
 
 class Watch:
@@ -37,12 +37,7 @@ class Watch:
         seen = {k: self.sample(k, tensors) for k, tensors in traces.items()}
         h = self.sample("gradient", g)
         gains = [gain[:, None] for gain in torch.stack(list(found.gains)).unbind()]
-        values = [h.abs()]
-        if "activity" in seen:
-            values.append(seen["activity"])
-        if "momentum" in seen:
-            root = seen["variance"].sqrt().add_(self.p.epsilon)
-            values.append(seen["momentum"].abs() / root)
+        values = rules.values(seen, h, self.p)
         found = rules.Signals(values, found.means[..., None], gains)
         alpha = rules.plasticity(found, self.p, scale) + torch.zeros_like(h)
         if made is None:
@@ -70,15 +65,14 @@ class Watch:
 
     def sample(self, name, tensors):
         """A matrix of what is looked at of each tensor."""
-        key = name, self.key, self.dtype
-        if key not in self.kept:
-            if len(self.kept) > KEPT:  # of ever other variables
-                self.kept.clear()
-            device = tensors[0].device
-            shape = len(tensors), self.width
+
+        def make():
+            shape, device = (len(tensors), self.width), tensors[0].device
             matrix = torch.zeros(shape, dtype=self.dtype, device=device)
-            self.kept[key] = matrix, self.parts(matrix)
-        matrix, parts = self.kept[key]
+            return matrix, self.parts(matrix)
+
+        key = name, self.key, self.dtype
+        matrix, parts = remembered(self.kept, key, make)
         for grid, rows, targets, index in parts:
             found = [tensors[row] for row in rows]
             if index is None:

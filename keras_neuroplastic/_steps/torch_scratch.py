@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+MOST = 64  # to remember, of ever other lists of variables
+
 
 @dataclass
 class Block:
@@ -27,3 +29,12 @@ def take(scratch, name, like, dtype):
         zeros = np.zeros(size, str(dtype).removeprefix("torch."))
         scratch[key] = torch.from_numpy(zeros)
     return scratch[key].as_strided(like.shape, like.stride())
+
+
+def remembered(kept, key, make):
+    """What `make` makes, once for a key; all is forgotten where keys never repeat."""
+    if key not in kept:
+        if len(kept) > MOST:
+            kept.clear()
+        kept[key] = make()
+    return kept[key]
