@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from examples.harness.compare import interval
+from examples.harness.metric import ACCURACY, HEADINGS, LOSS, better, metric_of
 
 
 @dataclass(frozen=True)
@@ -38,18 +39,17 @@ class Score:
         return text if half != half else f"{text} ± {half:.{self.digits}f}"
 
 
-SCORES = {
-    score.metric: score
-    for score in (
-        Score("accuracy (%)", "val_accuracy", 100, 1, 1, 2),
-        Score("loss", "val_loss", 1, -1, 100, 3),
-    )
-}
+def make_score(metric, points):
+    name, factor, digits = HEADINGS[metric]
+    return Score(name, metric, factor, better(metric), points, digits)
+
+
+SCORES = {ACCURACY: make_score(ACCURACY, 1), LOSS: make_score(LOSS, 100)}
 
 
 def score_of(runs):
-    """The score of runs of one study; those that name no metric go by accuracy."""
-    return SCORES[runs[0].get("metric", "val_accuracy")]
+    """The score of runs of one study."""
+    return SCORES[metric_of(runs)]
 
 
 def final(runs):
