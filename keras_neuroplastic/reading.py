@@ -40,7 +40,7 @@ def plasticity_statistics(
 ) -> dict[str, dict[str, Any]]:
     """What the steps did since this was last called, for each variable.
 
-    Means over the steps, where nothing else is said. Of a variable with more than 1024
+    Means over the steps, where nothing else is said. Of a variable with more than 512
     elements a grid of about so many stands for all of them in what concerns α; where
     there are more than 128 variables, of fewer, 2¹⁷ in all.
 

@@ -50,7 +50,7 @@ class Watched:
     `wrong` names the statistic that is made wrongly.
     """
 
-    def __init__(self, twin, wrong=None, most=1024):
+    def __init__(self, twin, wrong=None, most=512):
         self.twin, self.wrong, self.most = twin, wrong, most
         self.rows, self.shifts = [], []
 

@@ -139,7 +139,7 @@ def deviations(case, dtype, wrong=None, collected=collected):
 @pytest.mark.parametrize("case", CASES)
 def test_every_statistic_of_many_steps(case, float64):
     errors = deviations(case, "float64")
-    assert max(errors.values()) < 1e-11, errors
+    assert max(errors.values()) < 2e-11, errors
 
 
 @pytest.mark.parametrize("case", THOROUGH)
@@ -159,7 +159,7 @@ def test_of_variables_together_as_on_a_gpu(case, float64, monkeypatch):
     monkeypatch.setattr(steps, "has_lists", lambda theta: True)
     monkeypatch.setattr(steps, "counts_by_numpy", lambda optimizer: False)
     errors = deviations(case, "float64", collected=collected_anew)
-    assert max(errors.values()) < 1e-11, errors
+    assert max(errors.values()) < 2e-11, errors
 
 
 @pytest.mark.parametrize("wrong", WRONG)
@@ -190,7 +190,7 @@ def test_one_variable_by_itself(case, float64, monkeypatch):
     monkeypatch.setitem(globals(), "FEW", SHAPES[1:2])
     monkeypatch.setitem(globals(), "THOROUGH", [])
     errors = deviations(case, "float64", collected=collected_anew)
-    assert max(errors.values()) < 1e-11, errors
+    assert max(errors.values()) < 2e-11, errors
 
 
 def test_many_empty_variables():

@@ -28,16 +28,24 @@ class Watch:
         self.stepped.append(row)
         self.matrix("means", len(means))[row] = means
         self.matrix("numbers", len(numbers))[row] = numbers
-        width = statistics.width(self.sizes)
         for name, x in arrays.items():
             self.samples.add(name)
-            sample = seen(x, self.grids[row])
-            self.matrix(name, width)[row, : len(sample)] = sample
+            target, slices = self.part(name, row)
+            target[...] = array(x)[slices]
 
     def matrix(self, name, width):
         if name not in self.kept:
             self.kept[name] = np.zeros((len(self.sizes), width), self.dtype)
         return self.kept[name]
+
+    def part(self, name, row):
+        """Where samples of a variable go, and what they are slices of."""
+        if (name, row) not in self.kept:
+            whole = self.matrix(name, statistics.width(self.sizes))
+            grid = self.grids[row]
+            target = whole[row, : self.sizes[row]].reshape(grid.counts)
+            self.kept[name, row] = target, grid.slices
+        return self.kept[name, row]
 
     def of_stepped(self, name):
         """A matrix, of whose rows a copy is only made where some are missing."""
@@ -51,7 +59,12 @@ class Watch:
         gains = 1 / (means + self.rule.epsilon)
         found = {name: self.of_stepped(name) for name in self.samples}
         values = self.values(found) if self.rule.per_parameter else means
-        alpha, alpha_gradient = self.plasticity(values, gains, scale, found["gradient"])
+        alpha, alpha_gradient = self.plasticity(values, gains, scale)
+        if not self.rule.per_parameter:
+            shape = found["gradient"].shape
+            alpha, alpha_gradient = (
+                np.broadcast_to(x, shape) for x in (alpha, alpha_gradient)
+            )
         if "plastic" in found:
             plastic, update = found["plastic"], found["update"]
         else:
@@ -72,17 +85,17 @@ class Watch:
             values.append(np.abs(found["momentum"]) / root)
         return values
 
-    def plasticity(self, values, gains, scale, like):
+    def plasticity(self, values, gains, scale):
         """α and α_gradient, as in `rules.plasticity`."""
         p = self.rule
         limits = p.min_alpha, p.max_alpha
         parts = zip(values, p.signal_weights, gains, strict=True)
         first, *others = [x * (weight * gain) for x, weight, gain in parts]
-        alpha = np.clip(sum(others, first), *limits)
-        alpha_gradient = np.clip(values[0] * gains[0], *limits)
+        alpha = sum(others, first).clip(*limits)
+        alpha_gradient = (values[0] * gains[0]).clip(*limits)
         if scale != 1:
             alpha = alpha_gradient + scale * (alpha - alpha_gradient)
-        return (np.broadcast_to(x, like.shape) for x in (alpha, alpha_gradient))
+        return alpha, alpha_gradient
 
 
 def collect(optimizer):
@@ -111,11 +124,9 @@ def rows(parts, sizes, dtype):
     return statistics.Seen(*matrices)
 
 
-def seen(x, grid):
-    """The elements of x to look at, as an array."""
-    if x.dtype.itemsize == 2:
-        x = x.float()
-    return x.numpy()[grid.slices].ravel()
+def array(x):
+    """Of a tensor, in 32 bits if it is in 16."""
+    return (x.float() if x.dtype.itemsize == 2 else x).numpy()
 
 
 def ratio(x, y):
