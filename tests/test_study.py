@@ -14,7 +14,6 @@ pytest.importorskip("tqdm", reason="needs the extra `examples`")
 
 from examples import harness
 from examples.harness import results
-from examples.harness.optimizers import LEARNING_RATES, OPTIMIZERS
 from examples.harness.run import Run
 from examples.harness.study import Study
 
@@ -254,14 +253,3 @@ def test_a_run_of_another_process_is_left_to_it(tmp_path, capsys):
     run_study(path, "--seeds", "1", "2", "3", train=train)
     assert seeds_in(path) == [1, 3, 2]
     assert capsys.readouterr().out.count("1 runs are left to another process") == 1
-
-
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_optimizer_goes_downhill(name):
-    optimizer = OPTIMIZERS[name](LEARNING_RATES[name], steps_per_epoch := 2)
-    variable = keras.Variable(np.ones((4, 4), "float32"))
-    for _ in range(steps_per_epoch):
-        optimizer.apply([keras.ops.ones((4, 4))], [variable])
-    assert (keras.ops.convert_to_numpy(variable) < 1).all()
-    rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
-    assert rate == pytest.approx(LEARNING_RATES[name])

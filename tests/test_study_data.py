@@ -8,11 +8,8 @@ import pytest
 pytest.importorskip("filelock", reason="needs the extra `examples`")
 pytest.importorskip("tqdm", reason="needs the extra `examples`")
 
-from test_study import once
 
 from examples.harness import data
-
-pytestmark = once
 
 
 def test_subsets_are_random_nested_and_fixed_by_the_seed():

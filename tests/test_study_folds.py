@@ -7,7 +7,6 @@ pytest.importorskip("filelock", reason="needs the extra `examples`")
 pytest.importorskip("tqdm", reason="needs the extra `examples`")
 
 import keras
-from test_study import once
 
 from examples.harness import folds
 from examples.harness.run import Run
@@ -15,7 +14,6 @@ from examples.harness.run import Run
 LABELS = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [6, 11, 20]))
 
 
-@once
 def test_the_frequent_classes_are_numbered():
     names = np.array(["b", "c", "a", "b", "a", "b"])
     chosen, labels = folds.frequent(names, 2)
@@ -23,7 +21,6 @@ def test_the_frequent_classes_are_numbered():
     np.testing.assert_array_equal(labels, [1, 0, 1, 0, 1])
 
 
-@once
 def test_a_split_is_stratified_disjoint_and_fixed_by_the_seed():
     [(chosen, others)] = folds.splits(LABELS, 5, 41, "test")
     np.testing.assert_array_equal(np.bincount(LABELS[chosen]), [5, 5, 5])
@@ -34,7 +31,6 @@ def test_a_split_is_stratified_disjoint_and_fixed_by_the_seed():
     assert {*chosen} != {*other}
 
 
-@once
 def test_trials_hold_out_each_training_sample_once_and_see_no_other():
     [(chosen, _)] = folds.splits(LABELS, 5, 41, "test")
     pairs = folds.splits(LABELS, 5, 41, "validation")
@@ -78,7 +74,6 @@ def test_each_pair_begins_anew_and_the_means_count(tmp_path):
         np.testing.assert_allclose(run.metrics[name], expected, atol=1e-4)
 
 
-@once
 def test_a_diverged_pair_is_a_diverged_trial(tmp_path):
     run, model, _ = make(tmp_path)
     courses = iter([[0.5, 0.4], [None]])

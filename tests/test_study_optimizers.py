@@ -6,10 +6,9 @@ import pytest
 
 pytest.importorskip("filelock", reason="needs the extra `examples`")
 
-from test_study import once
 
 from examples.harness.l1 import L1SGD
-from examples.harness.optimizers import BARE, OPTIMIZERS
+from examples.harness.optimizers import BARE, LEARNING_RATES, OPTIMIZERS
 from examples.harness.variants import BASES, CHANGES
 
 
@@ -28,7 +27,6 @@ def test_a_step_with_an_l1_penalty():
     np.testing.assert_allclose(result, [0.05, -1.1], rtol=1e-6)
 
 
-@once
 def test_names_say_what_is_changed():
     def arguments(name):
         return OPTIMIZERS[name](0.1, 10).get_config()
@@ -45,3 +43,14 @@ def test_names_say_what_is_changed():
     assert arguments("no-gradient")["gradient_weight"] == 0
     assert OPTIMIZERS["sgd-l1-3e-3"](0.1, 10).penalty == 0.003
     assert BARE["plastic-sgd-l1-3e-3"] == "sgd-l1-3e-3"
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_goes_downhill(name):
+    optimizer = OPTIMIZERS[name](LEARNING_RATES[name], steps_per_epoch := 2)
+    variable = keras.Variable(np.ones((4, 4), "float32"))
+    for _ in range(steps_per_epoch):
+        optimizer.apply([keras.ops.ones((4, 4))], [variable])
+    assert (keras.ops.convert_to_numpy(variable) < 1).all()
+    rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+    assert rate == pytest.approx(LEARNING_RATES[name])

@@ -11,7 +11,7 @@ from keras.backend import backend
 pytest.importorskip("filelock", reason="needs the extra `examples`")
 pytest.importorskip("tqdm", reason="needs the extra `examples`")
 
-from test_study import finish_at_once, make_train, once, run_study
+from test_study import finish_at_once, make_train, run_study
 
 from examples import harness, low_data
 from examples.harness import data
@@ -22,7 +22,6 @@ from examples.harness.study import Study
 MEASURED = Path(__file__).parent.parent / "examples" / "measured"
 
 
-@once
 def test_tuning_gives_everyone_the_same_trials_off_the_test_set(tmp_path):
     optimizers = ["gradient-only", "adam"]
     records = run_study(
@@ -69,7 +68,6 @@ def test_wrong_arguments_get_one_line(arguments, tmp_path, capsys):
     assert arguments[1] in message or arguments[0] == "--unknown"
 
 
-@once
 def test_several_learning_rates_are_one_run_each(tmp_path, capsys):
     path, rates = tmp_path / "toy.jsonl", ["0.01", "0.3"]
     run_study(path, "--learning-rate", "0.3", train=finish_at_once)
@@ -91,7 +89,6 @@ def test_published_runs_are_found_again(tmp_path, monkeypatch, capsys):
     assert ", 0 epochs to go" in capsys.readouterr().out
 
 
-@once
 def test_no_trial_asks_for_the_test_set(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(data, "load", lambda *arguments: asked.append(arguments))
@@ -116,7 +113,6 @@ def plan(path, capsys, *arguments):
     return capsys.readouterr().out.splitlines()[0]
 
 
-@once
 def test_few_examples_are_not_priced_as_all(tmp_path, capsys):
     path = tmp_path / "toy.jsonl"
     few = "--limit", "10"
@@ -131,7 +127,6 @@ def test_few_examples_are_not_priced_as_all(tmp_path, capsys):
     assert "at 0.5 s" in plan(path, capsys, "--seeds", "1")
 
 
-@once
 def test_finished_tuned_runs_are_not_to_do(tmp_path, capsys):
     path, tune = tmp_path / "toy.jsonl", ("--tune", "--seeds", "1", "2")
     bound = "at least 7 runs, 28 epochs to go on the torch backend, more where"
@@ -144,7 +139,6 @@ def test_finished_tuned_runs_are_not_to_do(tmp_path, capsys):
     assert "more" not in plan(path, capsys, *tune)
 
 
-@once
 def test_a_search_that_was_interrupted_knows_the_trials_so_far(tmp_path, capsys):
     path = tmp_path / "toy.jsonl"
 
@@ -160,7 +154,6 @@ def test_a_search_that_was_interrupted_knows_the_trials_so_far(tmp_path, capsys)
     assert plan(path, capsys, "--tune").startswith("at least 8 runs, 8 epochs")
 
 
-@once
 def test_an_interrupted_run_counts_what_is_left(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(Run, "save_every", 0)
     path = tmp_path / "toy.jsonl"
@@ -170,7 +163,6 @@ def test_an_interrupted_run_counts_what_is_left(tmp_path, capsys, monkeypatch):
     assert plan(path, capsys, "--seeds", "41", "42").startswith("2 runs, 5 epochs")
 
 
-@once
 def test_smoke_takes_the_first_of_what_is_not_given(tmp_path):
     axes = {name: {"type": int, "default": [7, 8], "help": ""} for name in "ab"}
 

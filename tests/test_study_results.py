@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("filelock", reason="needs the extra `examples`")
 pytest.importorskip("tqdm", reason="needs the extra `examples`")
 
-from test_study import once, run_study
+from test_study import run_study
 
 from examples.harness import results
 
@@ -86,7 +86,6 @@ def start_writer(path, *arguments, **options):
     return subprocess.Popen(command, cwd=ROOT, **options)
 
 
-@once
 def test_two_processes_lose_nothing(tmp_path):
     path, count = tmp_path / "r.jsonl", 60
     writers = [start_writer(path, name, count) for name in "ab"]
@@ -97,7 +96,6 @@ def test_two_processes_lose_nothing(tmp_path):
         assert mine == list(range(count))
 
 
-@once
 def test_a_full_disk_leaves_whole_lines(tmp_path):
     pytest.importorskip("resource", reason="needs limits on file sizes")
     path = tmp_path / "r.jsonl"

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("filelock", reason="needs the extra `examples`")
 pytest.importorskip("tqdm", reason="needs the extra `examples`")
 
-from test_study import once, run_study
+from test_study import run_study
 
 from examples.harness import results
 from examples.harness.tuning import Tuning
@@ -152,7 +152,6 @@ def rates(records, evaluate_on):
     return [c["learning_rate"] for c in configs if c["evaluate_on"] == evaluate_on]
 
 
-@once
 def test_a_study_goes_on_with_the_rate_that_won(tmp_path, capsys):
     records = run_study(tmp_path / "toy.jsonl", *TUNE, train=peaked(3))
     trials = [0.01, 0.03, 0.1, 0.3, 1, 3, 10]
@@ -163,7 +162,6 @@ def test_a_study_goes_on_with_the_rate_that_won(tmp_path, capsys):
     assert " 32/32 " in err.split("\r")[-1]  # the bar counts what widened the grid
 
 
-@once
 def test_a_study_says_that_its_best_rate_is_at_the_edge(tmp_path, capsys):
     path = tmp_path / "toy.jsonl"
     for _ in range(2):  # also when the command is given again
@@ -172,7 +170,6 @@ def test_a_study_says_that_its_best_rate_is_at_the_edge(tmp_path, capsys):
     assert rates(results.read(path), "test") == [100]
 
 
-@once
 def test_tuning_seeds(tmp_path, capsys):
     seeds = "--tuning-seeds", "1", "2"
     records = run_study(tmp_path / "toy.jsonl", *TUNE, *seeds, train=peaked(0.1))
@@ -184,7 +181,6 @@ def test_tuning_seeds(tmp_path, capsys):
     assert "argument --tuning-seeds: 41 is among --seeds" in message
 
 
-@once
 def test_each_seed_is_tuned_by_itself(tmp_path):
     def train(run):
         at = {1: 0.03, 2: 1.0}[run.seed]
@@ -201,7 +197,6 @@ def test_each_seed_is_tuned_by_itself(tmp_path):
         run_study(path, *arguments, "--tuning-seeds", "3", tune_each_seed=True)
 
 
-@once
 def test_an_interrupted_search_does_not_repeat_its_trials(tmp_path):
     path, trained = tmp_path / "toy.jsonl", []
 
@@ -221,7 +216,6 @@ def test_an_interrupted_search_does_not_repeat_its_trials(tmp_path):
     assert trained == [*((rate, "validation") for rate in trials), (3, "test")]
 
 
-@once
 def test_two_processes_share_the_trials(tmp_path):
     path, trained, other_works = tmp_path / "toy.jsonl", [], threading.Event()
 

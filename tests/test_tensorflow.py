@@ -26,6 +26,9 @@ SHAPES = [(5, 7), (3,), (3,), (3,), (), (0, 4)]
 CASES = {name: {**common, **own} for name, (common, own, _) in OPTIONS.items()} | {
     "skipping": {"skip_nonfinite": True, "weight_decay": 0.3},
 }
+# They differ in what is summed; `test_twin.py` has all, compiled as well.
+KINDS = "default", "activity alone", "no activity", "neither", "skipping"
+KINDS += ("one alpha a variable, extrapolated",)
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +68,7 @@ def operations(optimizer):
     return {operation.type for operation in graph.get_operations()}
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", KINDS)
 def test_every_step(case, float64):
     got = run(NeuroPlastic(**CASES[case]), nonfinite=case == "skipping")
     compiled = functions()
@@ -183,7 +186,7 @@ def test_signals_are_summed_at_once_on_a_gpu(shape):
         assert one == 1 < several
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", KINDS)
 def test_every_step_as_for_a_gpu(case, float64, request):
     skipping = case == "skipping"
     want = run(NeuroPlastic(**CASES[case]), nonfinite=skipping)
