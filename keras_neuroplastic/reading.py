@@ -42,7 +42,7 @@ def plasticity_statistics(
 
     Means over the steps, where nothing else is said. Of a variable with more than 512
     elements a grid of about so many stands for all of them in what concerns α; where
-    there are more than 128 variables, of fewer, 2¹⁷ in all.
+    there are more than 256 variables, of fewer, 2¹⁷ in all.
 
     - `size`, `steps`: number of elements and of steps
     - `alpha_mean`, `alpha_std`: of α, over elements and steps
@@ -58,6 +58,8 @@ def plasticity_statistics(
       and memory signals made of the update; of `PlasticityModulated` ‖d‖ / ‖b + d‖
     - `update_to_weight`: η ‖u‖ / ‖θ‖, without weight decay
     - `alpha_sample`: NumPy array of α in the last step
+
+    A NaN shows in the means; extremes and shares pass it over.
 
     Args:
         optimizer: A `NeuroPlastic` or `PlasticityModulated`, or a `LossScaleOptimizer`

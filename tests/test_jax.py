@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_neuroplastic import NeuroPlastic, PlasticityModulated
+from keras_neuroplastic import NeuroPlastic, PlasticityModulated, statistics
 
 if keras.backend.backend() != "jax":
     pytest.skip("the JAX backend only", allow_module_level=True)
@@ -160,3 +160,25 @@ def test_a_step_exported_for_both_is_the_step():
     want = jax.jit(step)(*arguments)
     for a, b in zip(*map(jax.tree.leaves, (got, want)), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("wrap", [NeuroPlastic, lambda: PlasticityModulated("adam")])
+def test_a_step_that_is_not_watched_has_nothing_of_statistics(wrap, monkeypatch):
+    """Its program stays the same with all of their functions taken away."""
+
+    def program(optimizer):
+        step, arguments = step_of(optimizer)
+        return jax.jit(step).lower(*arguments).as_text()
+
+    def watched():
+        optimizer = wrap()
+        optimizer.collect_statistics()
+        return optimizer
+
+    want = program(wrap())
+    assert len(program(watched())) > len(want)
+    for name in ("seen", "sample", "rows", "collect", "weights", "grids"):
+        monkeypatch.delattr(statistics, name)
+    assert program(wrap()) == want
+    with pytest.raises(AttributeError):
+        program(watched())

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_neuroplastic import NeuroPlastic
+from keras_neuroplastic import NeuroPlastic, plasticity_statistics
 
 if keras.backend.backend() != "torch":
     pytest.skip("the PyTorch backend only", allow_module_level=True)
@@ -55,6 +55,25 @@ def test_same_as_uncompiled(monkeypatch, float64):
     monkeypatch.setattr(torch_compiled, "LARGE", 30)  # two variables in a chain
     for a, b in zip(run(compiled=True), run(compiled=False), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+
+
+def test_statistics_of_a_step_that_is_compiled(float64):
+    """Of a variable that requires gradients, as in a loop of one's own."""
+    found = []
+    for compiled in (True, False):
+        variable = keras.Variable(np.ones((5, 7)), dtype="float64", name="kernel")
+        optimizer = NeuroPlastic()
+        optimizer.collect_statistics()
+        optimizer.build([variable])
+        apply = torch.compile(optimizer.apply) if compiled else optimizer.apply
+        rng = np.random.default_rng(6)
+        for _ in range(2):
+            apply([torch.tensor(rng.normal(size=(5, 7)))], [variable])
+        found.append(plasticity_statistics(optimizer)["kernel"])
+    got, want = found
+    assert got["steps"] == 2
+    for name in want:
+        np.testing.assert_allclose(got[name], want[name], rtol=1e-12, atol=1e-14)
 
 
 def test_a_stateless_step_of_weights_that_require_gradients(monkeypatch):

@@ -41,10 +41,13 @@ MATRIX = 2**17  # elements that still fit the cache
 def choose(optimizer, otherwise):
     """`step` where variables may be written over, or one that `torch.compile` sees."""
     if torch.compiler.is_compiling():
-        return partial(torch_compiled.in_a_chain, optimizer)
+        watched = optimizer.collects_statistics
+        chain = torch_compiled.watched_chain if watched else torch_compiled.in_a_chain
+        return partial(chain, optimizer)
     return otherwise if in_stateless_scope() else partial(step, optimizer)
 
 
+@torch.no_grad()
 def collect(optimizer):
     """Adds what was seen of a step to the statistics."""
     if counts_by_numpy(optimizer):

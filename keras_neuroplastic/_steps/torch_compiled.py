@@ -24,6 +24,12 @@ def in_a_chain(optimizer, gradients, variables, learning_rate, *others):
             last = variable.value.detach()
 
 
+@torch.no_grad()
+def watched_chain(*arguments):
+    """The same where what was seen goes into variables: not to be differentiated."""
+    in_a_chain(*arguments)
+
+
 @torch.library.custom_op("keras_neuroplastic::zero_after", mutates_args=())
 def zero_after(done: torch.Tensor) -> torch.Tensor:
     """0, once the number `done` is computed. The compiler cannot look inside."""
