@@ -110,9 +110,10 @@ def measured(name, metric, scores):
 def test_a_row_says_who_is_better(metric, ours, adam, words):
     scores = {"adam": adam, "plastic-adam": ours}
     lines = recipes.table(measured("dense", metric, scores)).splitlines()
-    assert (
-        "| `PlasticityModulated(Adam(0.001))` | 0.0001 to 0.003 | cosine |" in lines[2]
+    form = (
+        "| `PlasticityModulated(Adam(0.001))`<br>0.0001 to 0.003, cosine, limit None |"
     )
+    assert form in lines[2]
     assert lines[2].endswith(f"| {words} |")
     rows = lines[3 : 2 + len(recipes.KINDS)]
     assert all(recipes.NOT_RUN in line for line in rows)

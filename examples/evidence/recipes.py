@@ -45,14 +45,17 @@ def row(name, recipe):
     kind, measure = KINDS[name]
     head = f"[{kind}](../examples/recipes/{name}.py)"
     ours, adam = (recipe and recipe.best(names) for names in (FORMS, [ADAM]))
+    head = f"{head}<br>{measure}"
     if not (ours and adam):
-        return [head, NOT_RUN, *[""] * 7]
+        return [head, NOT_RUN, *[""] * 3]
     rate, (low, high) = recipe.rate(ours), recipe.search(ours)
     written, norm = FORMS[ours[0]]
+    how = f"{low:g} to {high:g}, {ours[1]}, limit {norm}"
     return [
-        *(head, f"`{written.format(f'{rate:g}')}`", f"{low:g} to {high:g}"),
-        *(ours[1], norm, measure, recipe.text(ours)),
-        f"{recipe.text(adam)} ({recipe.rate(adam):g}, {adam[1]})",
+        head,
+        f"`{written.format(f'{rate:g}')}`<br>{how}",
+        recipe.text(ours),
+        f"{recipe.text(adam)}<br>({recipe.rate(adam):g}, {adam[1]})",
         recipe.verdict(ours, adam),
     ]
 
@@ -60,8 +63,7 @@ def row(name, recipe):
 def table(records):
     """Kinds of models: the form that is best on held-out data, beside Adam."""
     found = by_recipe(records)
-    heads = ["kind of model", "form and best rate", "rates to search", "schedule"]
-    heads += ["`max_update_norm`", "measured", "test score", "Adam's (rate, schedule)"]
+    heads = ["kind of model", "form and best rate", "its score", "Adam's"]
     heads += [f"within {NEAR:.0%} of Adam".replace("%", " %")]
     rows = [row(name, found.get(name)) for name in KINDS]
     text = markdown(heads, rows, "---")
@@ -74,9 +76,11 @@ def table(records):
 def every_form(records):
     """Forms × kinds: each with the schedule that suits it, beside Adam's best."""
     found = by_recipe(records)
+    ran = {form for recipe in found.values() for form, _ in recipe.tests}
+    forms = [form for form in (ADAM, *FORMS) if form in ran]
     rows = []
     for name, recipe in found.items():
-        cells = [recipe.best([form]) for form in (ADAM, *FORMS)]
+        cells = [recipe.best([form]) for form in forms]
         texts = [recipe.text(key) if key else "–" for key in cells]
         rates = [f" ({recipe.rate(key):g})" if key else "" for key in cells]
         rows.append(
@@ -88,7 +92,7 @@ def every_form(records):
     runs = [run for name in found for run in records[f"recipes.{name}"]]
     if not runs:
         return f"*{NOT_RUN.capitalize()}.*"
-    return f"{markdown(['', ADAM, *FORMS], rows)}\n\n{origin(runs)}"
+    return f"{markdown(['', *forms], rows)}\n\n{origin(runs)}"
 
 
 BLOCKS = {"which-form": table, "every-form": every_form}
