@@ -14,13 +14,16 @@ class Watched:
 
     def _begin_unwatched(self):
         self._collects, self._totals, self._sample = False, None, None
+        # What was seen of a step, until it is collected; not a list that Keras tracks.
+        vars(self)["_seen"] = []
 
     def collect_statistics(self) -> None:
         """Has every step from now on collect statistics; `plasticity_statistics` reads.
 
         They take two more variables of the optimizer, which are not saved. A step that
         has been compiled must be compiled again: where `PlasticityMonitor` calls this,
-        it sees to that; by yourself, call `model.make_train_function(force=True)`.
+        it sees to that; by yourself, call `model.make_train_function(force=True)`. One
+        that `torch.compile` has made cannot be differentiated while it is watched.
         """
         if not self._collects and self._stepped is not None:
             strategy = getattr(self, "_distribution_strategy", None)  # TensorFlow's
@@ -60,11 +63,11 @@ class Watched:
         """Keeps what was seen of a step of variables until it is collected."""
         self._seen.append(([self._row(index) for index in indices], seen))
 
-    def collect_step(self):
-        """Adds what was seen of a step to the statistics."""
+    def collect_step(self, weights=None):
+        """Adds what was seen of a step to the statistics; `weights` may lie ready."""
         positions, parts = zip(*self._seen, strict=True)
         seen = statistics.rows(parts, positions, self._sizes, self._totals.dtype)
-        weights = vars(self).get("_weights_there", self._weights)
+        weights = self._weights if weights is None else weights
         weights = ops.convert_to_tensor(weights, self._totals.dtype)
         old = map(ops.convert_to_tensor, (self._totals, self._sample))
         new = statistics.collect(*old, self._plasticity, seen, weights)

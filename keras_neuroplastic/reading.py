@@ -59,7 +59,8 @@ def plasticity_statistics(
     - `update_to_weight`: η ‖u‖ / ‖θ‖, without weight decay
     - `alpha_sample`: NumPy array of α in the last step
 
-    A NaN shows in the means; extremes and shares pass it over.
+    A NaN shows in the means and in `alpha_sample`. The shares count its element as at
+    no bound, and the extremes leave out its step, unless it is the only one.
 
     Args:
         optimizer: A `NeuroPlastic` or `PlasticityModulated`, or a `LossScaleOptimizer`

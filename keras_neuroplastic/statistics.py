@@ -147,7 +147,7 @@ def rows(parts, positions, sizes, dtype):
     """
     count = len(sizes)
     at = {row: i for i, row in enumerate(row for part in positions for row in part)}
-    order = np.array([at.get(row, len(at)) for row in range(count)], "int32")
+    order = [at.get(row, len(at)) for row in range(count)]
 
     def matrix(arrays, width):
         shaped = [
@@ -161,7 +161,8 @@ def rows(parts, positions, sizes, dtype):
         if len(at) < count:
             found.append(ops.zeros((1, width), dtype))
         found = ops.concatenate(found) if len(found) > 1 else found[0]
-        return found if np.array_equal(order, range(count)) else found[order]
+        in_order = order == list(range(count))
+        return found if in_order else found[np.array(order, "int32")]
 
     widths = Seen(*[width(sizes)] * 3, len(OF_UPDATES), 1)
     return Seen(*map(matrix, zip(*parts, strict=True), widths))
@@ -200,8 +201,8 @@ def collect(totals, sample, p, seen, weights, xp=ops):
     ]
     means = xp.sum(xp.stack(of_elements, -2), -1)
     of_alpha, square, whole = means[:, :size], means[:, size : size + 1], means[:, -1:]
-    some = whole > 0
-    plastic_ratio = xp.sqrt(either(some, square / either(some, whole, 1.0), 0.0))
+    none = whole == 0  # a NaN is some
+    plastic_ratio = xp.sqrt(either(none, 0.0, square / either(none, 1.0, whole)))
     apart = alpha - of_alpha[:, :1]
     variance = xp.sum(apart * apart * weights, -1)[:, None]
     step = xp.concatenate([of_alpha, plastic_ratio, seen.numbers, variance], -1)
@@ -212,9 +213,10 @@ def collect(totals, sample, p, seen, weights, xp=ops):
     moved_means = known + moves / steps
     variance = moved_means[:, -1:] + between
     alone = either(weights > 0, alpha, alpha[:, :1])  # a row's own elements
-    extremes = xp.stack([-xp.min(alone, -1), xp.max(alone, -1)], -1)
+    extremes = xp.stack([-xp.amin(alone, -1), xp.amax(alone, -1)], -1)
     old = totals[:, 1 + len(MEANS) :]
-    extremes = either((steps == 1) | (extremes > old), extremes, old)
+    further = (steps == 1) | (extremes > old) | (old != old)  # or a NaN would stay
+    extremes = either(further, extremes, old)
     after = xp.concatenate([steps, moved_means[:, :-1], variance, extremes], -1)
     moved = seen.moved > 0
     if xp is not ops and moved.all():

@@ -100,10 +100,10 @@ def measured(name, metric, scores):
     ("metric", "ours", "adam", "words"),
     [
         ("val_accuracy", 0.9, 0.8, "yes, +12.5 %"),
-        ("val_accuracy", 0.79, 0.8, "yes, −1.2 %: Adam is better"),
-        ("val_accuracy", 0.78, 0.8, "**no**, −2.5 %: Adam is better"),
+        ("val_accuracy", 0.79, 0.8, "yes, −1.2 %: Adam's mean is better"),
+        ("val_accuracy", 0.78, 0.8, "**no**, −2.5 %: Adam's mean is better"),
         ("val_loss", 0.78, 0.8, "yes, +2.5 %"),
-        ("val_loss", -0.4, -0.5, "**no**, −20.0 %: Adam is better"),
+        ("val_loss", -0.4, -0.5, "**no**, −20.0 %: Adam's mean is better"),
         ("val_loss", -0.5, -0.4, "yes, +25.0 %"),
     ],
 )

@@ -220,6 +220,8 @@ def test_a_stateless_step_and_an_ordinary_one():
     gradient = keras.ops.ones((4, 3))
     values = [v.value for v in optimizer.variables]
     _, state = optimizer.stateless_apply(values, [gradient], [variable.value])
+    # Or they would keep every step before them in memory.
+    assert not any(getattr(value, "requires_grad", False) for value in state)
     for slot, value in zip(optimizer.variables, state, strict=True):
         slot.assign(value)
     optimizer.apply([gradient], [variable])
@@ -267,6 +269,45 @@ def test_a_skipped_step_does_not_count():
     assert_identical(
         *(next(list(d.values()) for d in x.values()) for x in (after, before))
     )
+
+
+def test_of_two_variables_one_is_skipped():
+    variables = [keras.Variable(np.ones(3), name=name) for name in "ab"]
+    optimizer = NeuroPlastic(skip_nonfinite=True)
+    optimizer.collect_statistics()
+    step = stepper(optimizer, variables)
+    step([np.array([1.0, 2.0, 3.0])] * 2)
+    before = plasticity_statistics(optimizer, reset=False)
+    step([np.array([np.nan, 1.0, 1.0]), np.array([3.0, 1.0, 1.0])])
+    a, b = plasticity_statistics(optimizer).values()
+    assert (a["steps"], b["steps"]) == (1, 2)
+    np.testing.assert_array_equal(a["alpha_sample"], before["a"]["alpha_sample"])
+    assert not np.array_equal(b["alpha_sample"], before["b"]["alpha_sample"])
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+def test_a_nan_is_seen_and_does_not_stay(bad):
+    optimizer = NeuroPlastic()
+    optimizer.collect_statistics()
+    variable = keras.Variable(np.ones(3), name="kernel")
+    step = stepper(optimizer, [variable])
+    gradients = [np.array([1.0, 2.0, 3.0])] * 2
+    gradients[bad] = np.array([np.nan, 1.0, 1.0])
+    start = [v.numpy() for v in [variable, *optimizer._saved()]]
+    for gradient in gradients:
+        for v, x in zip([variable, *optimizer._saved()], start, strict=True):
+            v.assign(x)  # or the second step would be one of NaN, too
+        step([gradient])
+    found = plasticity_statistics(optimizer)["kernel"]
+    for name in ("alpha_mean", "plastic_ratio", "gradient_norm", "update_norm"):
+        assert np.isnan(found[name])
+    assert 0 < found["alpha_min"] < found["alpha_max"]
+    step([np.ones(3)])
+    for v, x in zip([variable, *optimizer._saved()], start, strict=True):
+        v.assign(x)
+    plasticity_statistics(optimizer)
+    step([np.ones(3)])
+    assert np.isfinite(plasticity_statistics(optimizer)["kernel"]["alpha_mean"])
 
 
 def test_an_empty_variable_is_left_out():

@@ -65,7 +65,9 @@ def test_statistics_of_a_step_that_is_compiled(float64):
         optimizer = NeuroPlastic()
         optimizer.collect_statistics()
         optimizer.build([variable])
-        apply = torch.compile(optimizer.apply) if compiled else optimizer.apply
+        apply = optimizer.apply
+        if compiled:
+            apply = torch.compile(apply, fullgraph=True)
         rng = np.random.default_rng(6)
         for _ in range(2):
             apply([torch.tensor(rng.normal(size=(5, 7)))], [variable])

@@ -73,5 +73,5 @@ class Recipe:
         share = gain(*means, self.score)
         text = f"{100 * share:+.1f} %".replace("-", "−")
         if share < -NEAR:
-            return f"**no**, {text}: Adam is better"
-        return f"yes, {text}" + (": Adam is better" if share < 0 else "")
+            return f"**no**, {text}: Adam's mean is better"
+        return f"yes, {text}" + (": Adam's mean is better" if share < 0 else "")

@@ -31,11 +31,11 @@ def watched(optimizer, step):
         return step
 
     def step_and_collect(*arguments):
-        vars(optimizer)["_seen"] = []  # not a list that Keras tracks
+        optimizer._seen.clear()  # of a step that failed
         step(*arguments)
         if optimizer._seen:
             collect(optimizer)
-        del optimizer._seen
+            optimizer._seen.clear()
 
     return step_and_collect
 

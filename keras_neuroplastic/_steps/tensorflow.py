@@ -103,9 +103,9 @@ def one_by_one(optimizer, gradients, variables, learning_rate, *others):
     """`optimizer.update_step` for each variable, on each device that has a copy."""
 
     def step(variable, gradient, learning_rate, *other):
-        vars(optimizer)["_seen"] = []
+        optimizer._seen.clear()  # of a step that failed
         optimizer.update_step(gradient, variable, learning_rate, *other)
-        return optimizer._seen[0][1] if optimizer._seen else None
+        return optimizer._seen.pop()[1] if optimizer._seen else None
 
     everywhere(optimizer, step, collect, gradients, variables, learning_rate, *others)
 

@@ -53,16 +53,19 @@ def collect(optimizer):
     if counts_by_numpy(optimizer):
         torch_statistics.collect(optimizer)
         return
-    known = "_weights_there" in vars(optimizer)
-    if not known and not torch.compiler.is_compiling():  # to be copied to a GPU once
-        device = optimizer._totals._value.device
+    kept, device = vars(optimizer), optimizer._totals._value.device
+    weights = kept.get("_weights_there")
+    if weights is None:
         weights = torch.as_tensor(optimizer._weights, device=device)
-        vars(optimizer)["_weights_there"] = weights
-    optimizer.collect_step()
+        if not torch.compiler.is_compiling():  # to be copied to a GPU once
+            kept["_weights_there"] = weights
+    optimizer.collect_step(weights)
 
 
 def counts_by_numpy(optimizer):
-    return not in_stateless_scope() and may_be_written_over(optimizer._totals._value)
+    if torch.compiler.is_compiling() or in_stateless_scope():
+        return False
+    return may_be_written_over(optimizer._totals._value)
 
 
 def together(optimizer):

@@ -6,9 +6,8 @@ import pytest
 
 pytest.importorskip("filelock", reason="needs the extra `examples`")
 
-
 from examples.harness.l1 import L1SGD
-from examples.harness.optimizers import BARE, LEARNING_RATES, OPTIMIZERS
+from examples.harness.optimizers import BARE, KERAS, LEARNING_RATES, OPTIMIZERS
 from examples.harness.variants import BASES, CHANGES
 
 
@@ -45,12 +44,20 @@ def test_names_say_what_is_changed():
     assert BARE["plastic-sgd-l1-3e-3"] == "sgd-l1-3e-3"
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_optimizer_goes_downhill(name):
+SOME = "activity-only-wide-free", "plastic-adam", "plastic-full-muon"
+
+
+@pytest.mark.parametrize("name", [*BASES, *KERAS, *SOME])
+def test_goes_downhill(name):
     optimizer = OPTIMIZERS[name](LEARNING_RATES[name], steps_per_epoch := 2)
     variable = keras.Variable(np.ones((4, 4), "float32"))
     for _ in range(steps_per_epoch):
         optimizer.apply([keras.ops.ones((4, 4))], [variable])
     assert (keras.ops.convert_to_numpy(variable) < 1).all()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_has_its_rate(name):
+    optimizer = OPTIMIZERS[name](LEARNING_RATES[name], 2)
     rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
     assert rate == pytest.approx(LEARNING_RATES[name])
