@@ -293,20 +293,22 @@ def test_a_nan_is_seen_and_does_not_stay(bad):
     step = stepper(optimizer, [variable])
     gradients = [np.array([1.0, 2.0, 3.0])] * 2
     gradients[bad] = np.array([np.nan, 1.0, 1.0])
-    start = [v.numpy() for v in [variable, *optimizer._saved()]]
-    for gradient in gradients:
-        for v, x in zip([variable, *optimizer._saved()], start, strict=True):
-            v.assign(x)  # or the second step would be one of NaN, too
+    kept = [variable, *optimizer._saved()]
+    start = [v.numpy() for v in kept]
+
+    def first_step(gradient):
+        """Whatever was before: a NaN would stay in the traces."""
+        for v, x in zip(kept, start, strict=True):
+            v.assign(x)
         step([gradient])
+
+    for gradient in gradients:
+        first_step(gradient)
     found = plasticity_statistics(optimizer)["kernel"]
     for name in ("alpha_mean", "plastic_ratio", "gradient_norm", "update_norm"):
         assert np.isnan(found[name])
     assert 0 < found["alpha_min"] < found["alpha_max"]
-    step([np.ones(3)])
-    for v, x in zip([variable, *optimizer._saved()], start, strict=True):
-        v.assign(x)
-    plasticity_statistics(optimizer)
-    step([np.ones(3)])
+    first_step(np.ones(3))
     assert np.isfinite(plasticity_statistics(optimizer)["kernel"]["alpha_mean"])
 
 

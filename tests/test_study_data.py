@@ -8,7 +8,6 @@ import pytest
 pytest.importorskip("filelock", reason="needs the extra `examples`")
 pytest.importorskip("tqdm", reason="needs the extra `examples`")
 
-
 from examples.harness import data
 
 

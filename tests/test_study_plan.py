@@ -82,9 +82,8 @@ def test_published_runs_are_found_again(tmp_path, monkeypatch, capsys):
     """Their settings are their name, which must not change."""
     path = shutil.copy(MEASURED / "low_data.jsonl", tmp_path)
     monkeypatch.setattr(Study, "make", stop)  # nothing is to be trained
-    monkeypatch.setattr(
-        "examples.harness.plan.backend", lambda: "jax"
-    )  # as in the records
+    # The one that the records are of.
+    monkeypatch.setattr("examples.harness.plan.backend", lambda: "jax")
     command = "--tune --fraction 0.1 --optimizer adam plastic-muon --seeds 41 42 43"
     low_data.main([*command.split(), "--results", path])
     assert ", 0 epochs to go" in capsys.readouterr().out

@@ -26,9 +26,15 @@ SHAPES = [(5, 7), (3,), (3,), (3,), (), (0, 4)]
 CASES = {name: {**common, **own} for name, (common, own, _) in OPTIONS.items()} | {
     "skipping": {"skip_nonfinite": True, "weight_decay": 0.3},
 }
-# They differ in what is summed; `test_twin.py` has all, compiled as well.
-KINDS = "default", "activity alone", "no activity", "neither", "skipping"
-KINDS += ("one alpha a variable, extrapolated",)
+# They differ in what is summed or left out; `test_twin.py` has all, compiled, too.
+KINDS = [
+    "default",
+    "activity alone",
+    "no activity",
+    "one alpha a variable, extrapolated",
+    "neither",
+    "skipping",
+]
 
 
 @pytest.fixture(autouse=True)

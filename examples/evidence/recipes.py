@@ -43,9 +43,8 @@ def by_recipe(records):
 
 def row(name, recipe):
     kind, measure = KINDS[name]
-    head = f"[{kind}](../examples/recipes/{name}.py)"
+    head = f"[{kind}](../examples/recipes/{name}.py)<br>{measure}"
     ours, adam = (recipe and recipe.best(names) for names in (FORMS, [ADAM]))
-    head = f"{head}<br>{measure}"
     if not (ours and adam):
         return [head, NOT_RUN, *[""] * 3]
     rate, (low, high) = recipe.rate(ours), recipe.search(ours)
