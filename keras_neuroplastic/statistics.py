@@ -176,6 +176,19 @@ def weights(sizes):
     return inside / np.maximum(sizes, 1)
 
 
+def mean(arrays, weights, xp=ops):
+    """The means of the rows of each array, one after another in a row."""
+    # One sum for all, for each operation costs more than so few elements.
+    if xp is ops:
+        products = [ops.cast(x, weights.dtype) * weights for x in arrays]
+        return ops.sum(ops.stack(products, -2), -1)
+    rows, columns = weights.shape
+    all_of_row = np.empty((rows, len(arrays), columns), weights.dtype)
+    for i, x in enumerate(arrays):
+        all_of_row[:, i] = x
+    return (all_of_row @ weights[..., None])[..., 0]  # of few digits on a GPU
+
+
 def collect(totals, sample, p, seen, weights, xp=ops):
     """Totals and samples after a step.
 
@@ -189,22 +202,14 @@ def collect(totals, sample, p, seen, weights, xp=ops):
     either = where if xp is ops else xp.where
     low, high = bounds(p.min_alpha, p.max_alpha)
     alpha, size = seen.alpha, len(OF_ALPHA)
-    # One sum for all, for each operation costs more than so few elements; and a product
-    # with what is true, where NumPy's `where` takes five times as long.
-    of_elements = [
-        alpha * weights,
-        xp.multiply(alpha <= low, weights),
-        xp.multiply(alpha >= high, weights),
-        xp.multiply(alpha < 0, weights),
-        seen.plastic * seen.plastic * weights,
-        seen.update * seen.update * weights,
-    ]
-    means = xp.sum(xp.stack(of_elements, -2), -1)
+    shares = alpha <= low, alpha >= high, alpha < 0
+    squares = seen.plastic * seen.plastic, seen.update * seen.update
+    means = mean([alpha, *shares, *squares], weights, xp)
     of_alpha, square, whole = means[:, :size], means[:, size : size + 1], means[:, -1:]
     none = whole == 0  # a NaN is some
     plastic_ratio = xp.sqrt(either(none, 0.0, square / either(none, 1.0, whole)))
     apart = alpha - of_alpha[:, :1]
-    variance = xp.sum(apart * apart * weights, -1)[:, None]
+    variance = mean([apart * apart], weights, xp)
     step = xp.concatenate([of_alpha, plastic_ratio, seen.numbers, variance], -1)
     # A mean that moves stays as exact as a sum of many steps does not.
     steps, known = totals[:, :1] + 1, totals[:, 1 : 1 + len(MEANS)]

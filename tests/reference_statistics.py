@@ -9,6 +9,8 @@ from reference_modulated import ModulatedReference
 
 # One likely mistake for each statistic.
 WRONG = {
+    "size": "of the sample",
+    "steps": "without the last",
     "alpha_mean": "of the last step alone",
     "alpha_std": "of the means of the steps",
     "alpha_min": "of the last step alone",
@@ -140,6 +142,8 @@ class Watched:
         shift, square = (np.mean(x) for x in zip(*self.shifts, strict=True))
         found = {k: np.mean([r[k] for r in rows]) for k in last if k[:6] != "alpha_"}
         found |= {
+            "size": self.twin.theta.size,
+            "steps": len(rows),
             "alpha_mean": 1 + shift,
             "alpha_std": np.sqrt(square - shift**2),
             "alpha_min": min(row["alpha_min"] for row in rows),
@@ -147,6 +151,8 @@ class Watched:
             "alpha_sample": last["alpha_sample"],
         }
         wrong = {
+            "size": last["alpha_sample"].size,
+            "steps": len(rows) - 1,
             "alpha_mean": np.mean(last["alpha_sample"]),
             "alpha_std": np.std([np.mean(shifts) for shifts, _ in self.shifts]),
             "alpha_min": last["alpha_min"],

@@ -39,7 +39,9 @@ class Step:
         }
         # Kept, for fresh memory costs more than some of the operations on it.
         self.scratch = optimizer.__dict__.setdefault("_scratch", {})
-        self.watch = Watch(optimizer) if optimizer.collects_statistics else None
+        self.watch = None
+        if optimizer.collects_statistics:
+            self.watch = Watch(optimizer, BLOCK)
 
     def variable(self, row, gradient, theta, traces, before=None, **constants):
         """Moves `theta` and `traces`, which are the `row`-th."""
@@ -54,6 +56,8 @@ class Step:
         g = gradient.to(dtype).contiguous()
         size = max(theta.numel(), 1)
         blocks = self.blocks(g, theta, before, traces)
+        if self.watch:
+            self.watch.begin(row)
         sums = [self.sum_signals(block) for block in blocks]
         means = {
             name: min(sum(s[name] for s in sums) / size, torch_kernels.LARGEST[dtype])
@@ -61,7 +65,7 @@ class Step:
         }
         squares = self.move(blocks, means, size, **constants)
         if self.watch and theta.numel():
-            self.see(row, means, before, gradient=g, **traces)
+            self.see(means["gradient"], before, g)
         if not math.isfinite(squares):  # so is `update`, where the next variable begins
             self.scratch.clear()
 
@@ -71,6 +75,7 @@ class Step:
     def move(self, blocks, means, size, weight_decay):
         """The second and third sweep; the sum of the squares of what is left."""
         unit, base = self.scales(means)
+        self.base = base
         squares = sum(self.form_update(block, means, unit, base) for block in blocks)
         stable = self.stabilize(squares**0.5, unit * base, size)
         for block in blocks:
@@ -119,8 +124,8 @@ class Step:
 
         Leaves |m| / (√v + ε) in `update`.
         """
-        self.keep_square("gradient", block.g)
         magnitude = torch.abs(block.g, out=block.work)
+        self.keep_square("gradient", magnitude)
         sums = {"gradient": magnitude.sum().item()}
         if "activity" in block.traces:
             # What it will be: the trace itself moves where it is read next.
@@ -179,6 +184,8 @@ class Step:
         if self.numbers["scale"] != 1:
             alpha_gradient = magnitude.mul_(of_gradient).clamp_(*limits)
             alpha.sub_(alpha_gradient).mul_(self.numbers["scale"]).add_(alpha_gradient)
+        if self.watch:
+            self.watch.see_alpha(alpha)
         return alpha
 
     def mean_plasticity(self, means):
@@ -190,7 +197,10 @@ class Step:
         )
         alpha = clip(weighted, rule.min_alpha, rule.max_alpha)
         alpha_gradient = clip(signals["gradient"], rule.min_alpha, rule.max_alpha)
-        return alpha_gradient + self.numbers["scale"] * (alpha - alpha_gradient)
+        alpha = alpha_gradient + self.numbers["scale"] * (alpha - alpha_gradient)
+        if self.watch:
+            self.watch.see_alpha(alpha)
+        return alpha
 
     def stabilize(self, length, unit, size):
         """What `rules.stabilize` says of an update in units of `unit`."""
@@ -209,19 +219,18 @@ class Step:
         if self.watch:
             self.squares[name] += torch_kernels.norm(x) ** 2
 
-    def see(self, row, means, before, **arrays):
+    def see(self, mean, before, g):
         """Keeps what the statistics tell of a step, while the arrays are at hand."""
         gradient, weights = (x**0.5 for x in self.squares.values())
-        stable, unit, made = self.made(before)
+        stable, unit, arrays = self.made(before, g)
         norm = stable.length * stable.factor
         rate = self.learning_rate * ratio(norm, weights)
         numbers = stable.length * unit, norm, stable.clipped, stable.gain, rate
-        numbers = gradient, *numbers
-        self.watch.add(row, list(means.values()), numbers, **arrays, **made)
+        self.watch.add(mean, self.base, (gradient, *numbers), **arrays)
 
-    def made(self, before):
-        """What became of the update, in which units, and further arrays to look at."""
-        return self.stable, self.unit, {}
+    def made(self, before, g):
+        """What became of the update, in which units, and arrays to look at."""
+        return self.stable, self.unit, {"gradient": g}
 
     def apply_update(self, block, factor, weight_decay):
         """The third sweep: θ <- θ - η factor update - η λ θ."""
