@@ -31,23 +31,33 @@ export JAX_COMPILATION_CACHE_DIR = $(CURDIR)/build/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS = 0
 # Each begins with half of the files: those of a file find what it has compiled.
 IN_TWO = --numprocesses 2 --dist worksteal
-# Machine code that is made sooner and runs slower; the programs stay the same.
-test-tensorflow-jit: export XLA_FLAGS = \
-	--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true
-# Two test processes share the cores; two threads each would wait for one another.
-test-torch: export OMP_NUM_THREADS = 1
+# XLA makes code that runs slower, and makes it in a third of the time.
+XLA_IN_A_HURRY = --xla_backend_optimization_level=0 \
+	--xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false \
+	--xla_cpu_enable_fast_min_max=false
+PYTEST = .venv/bin/python -m pytest $(IN_TWO)
 
 test: docs test-jax test-tensorflow test-tensorflow-jit test-torch
 
-test-jax test-tensorflow test-torch: test-%: .venv/dev
-	KERAS_BACKEND=$* .venv/bin/python -m pytest $(IN_TWO) --junitxml build/$*.xml
+# The numbers of a step from the code that users get, what surrounds it from the other.
+NUMBERS = $(addprefix tests/test_,golden.py golden_modulated.py twin.py)
+test-jax test-tensorflow: test-%: .venv/dev
+	KERAS_BACKEND=$* $(PYTEST) $(NUMBERS) tests/test_$*.py \
+		--junitxml build/$*.numbers.xml
+	KERAS_BACKEND=$* XLA_FLAGS="$(XLA_IN_A_HURRY)" $(PYTEST) \
+		$(patsubst %,--ignore=%,$(NUMBERS) tests/test_$*.py) --junitxml build/$*.xml
 
 # What surrounds a step once more, with the step compiled by XLA.
 test-tensorflow-jit: .venv/dev
-	KERAS_BACKEND=tensorflow JIT_COMPILE=1 .venv/bin/python -m pytest $(IN_TWO) \
+	KERAS_BACKEND=tensorflow JIT_COMPILE=1 XLA_FLAGS="$(XLA_IN_A_HURRY)" $(PYTEST) \
 		tests/test_averaging.py tests/test_composition.py \
 		tests/test_precision.py tests/test_sparse.py \
 		tests/test_saving.py::test_keras_file --junitxml build/tensorflow-jit.xml
+
+# Two test processes share the cores; two threads each would wait for one another.
+test-torch: .venv/dev
+	KERAS_BACKEND=torch OMP_NUM_THREADS=1 XLA_FLAGS="$(XLA_IN_A_HURRY)" $(PYTEST) \
+		--junitxml build/torch.xml
 
 # The table of features by backend, also where a test fails.
 features: .venv/dev

@@ -234,10 +234,11 @@ FEATURES = [
 ]
 
 
-def read(path):
+def read(*paths):
     """A dict from file.test[case] to passed, skipped or failed."""
     outcomes = {}
-    for case in ElementTree.parse(path).iter("testcase"):
+    roots = map(ElementTree.parse, paths)
+    for case in (case for root in roots for case in root.iter("testcase")):
         name = f"{case.get('classname').rsplit('.', 1)[-1]}.{case.get('name')}"
         tags = {child.tag for child in case}
         failed = tags & {"failure", "error"}
@@ -262,7 +263,7 @@ def check(outcomes):
 
 
 def main(reports, page):
-    outcomes = {b: read(Path(reports) / f"{b}.xml") for b in BACKENDS}
+    outcomes = {b: read(*Path(reports).glob(f"{b}.*xml")) for b in BACKENDS}
     passed = [sum(o == "passed" for o in outcomes[b].values()) for b in BACKENDS]
     jit = read(Path(reports) / "tensorflow-jit.xml")
     outcomes["tensorflow"] |= {f"jit.{name}": outcome for name, outcome in jit.items()}

@@ -39,7 +39,8 @@ def start(*command, devices=1):
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
-            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+            "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} "
+            f"--xla_force_host_platform_device_count={devices}",
             "OMP_NUM_THREADS": "1",  # or the processes fight for the cores
         },
         stdout=subprocess.PIPE,
