@@ -13,6 +13,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 BACKENDS = {"jax": "JAX", "tensorflow": "TensorFlow", "torch": "PyTorch"}
+REPORTS = {
+    "jax": ["jax.numbers.xml", "jax.xml"],
+    "tensorflow": ["tensorflow.numbers.xml", "tensorflow.xml"],
+    "torch": ["torch.xml"],
+}
 # Feature, the tests that show it (prefixes of file.test), and its limits.
 FEATURES = [
     (
@@ -263,7 +268,7 @@ def check(outcomes):
 
 
 def main(reports, page):
-    outcomes = {b: read(*Path(reports).glob(f"{b}.*xml")) for b in BACKENDS}
+    outcomes = {b: read(*(Path(reports) / r for r in REPORTS[b])) for b in BACKENDS}
     passed = [sum(o == "passed" for o in outcomes[b].values()) for b in BACKENDS]
     jit = read(Path(reports) / "tensorflow-jit.xml")
     outcomes["tensorflow"] |= {f"jit.{name}": outcome for name, outcome in jit.items()}

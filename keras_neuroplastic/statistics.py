@@ -178,15 +178,15 @@ def weights(sizes):
 
 def mean(arrays, weights, xp=ops):
     """The means of the rows of each array, one after another in a row."""
-    # One sum for all, for each operation costs more than so few elements.
+    # One sum for all, for each operation costs more than so few elements; in NumPy a
+    # product of matrices, which a GPU might round to few digits.
     if xp is ops:
         products = [ops.cast(x, weights.dtype) * weights for x in arrays]
         return ops.sum(ops.stack(products, -2), -1)
-    rows, columns = weights.shape
-    all_of_row = np.empty((rows, len(arrays), columns), weights.dtype)
+    all_of_row = np.empty((len(weights), len(arrays), weights.shape[1]), weights.dtype)
     for i, x in enumerate(arrays):
         all_of_row[:, i] = x
-    return (all_of_row @ weights[..., None])[..., 0]  # of few digits on a GPU
+    return (all_of_row @ weights[..., None])[..., 0]
 
 
 def collect(totals, sample, p, seen, weights, xp=ops):

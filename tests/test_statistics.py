@@ -55,6 +55,7 @@ def modulated(options, **twin_options):
     )
 
 
+SIGNALS = {"activity_weight": 0.4, "gradient_weight": 0.4, "memory_weight": 0.2}
 CASES = {
     "default": (NeuroPlastic, Reference),
     "extrapolated, often clipped": (
@@ -82,6 +83,9 @@ CASES = {
     ),
     "residual": (lambda: NeuroPlastic(residual=BoundedResidual()), BoundedReference),
     "modulated": modulated({"max_ratio": None}),
+    "modulated by all signals": modulated(
+        {"max_ratio": None, **SIGNALS}, weights=tuple(SIGNALS.values())
+    ),
     "modulated, limited": modulated({"strength": 0.5, "max_ratio": 0.25}),
     "modulated, stabilised": modulated(
         {"max_ratio": None, "max_update_norm": 0.5, "adaptation_rate": 0.01},
@@ -191,6 +195,21 @@ def test_one_variable_by_itself(case, float64, monkeypatch):
     monkeypatch.setitem(globals(), "THOROUGH", [])
     errors = deviations(case, "float64", collected=collected_anew)
     assert max(errors.values()) < 2e-11, errors
+
+
+@pytest.mark.parametrize("around", [None, "sgd"])
+def test_one_number_is_both_bounds(around):
+    """To the bit, also where a step has α in other units."""
+    options = {"min_alpha": 1.1, "max_alpha": 1.1, **SIGNALS}
+    make = PlasticityModulated if around else NeuroPlastic
+    optimizer = make(*[around] * bool(around), **options)
+    optimizer.collect_statistics()
+    variable = keras.Variable(np.ones(256, "float32"))  # each a share that is exact
+    gradient = np.random.default_rng(0).normal(size=256)
+    stepper(optimizer, [variable])([gradient])
+    found = plasticity_statistics(optimizer)[variable.path]
+    assert (found["share_at_min"], found["share_at_max"]) == (1, 1)
+    assert found["alpha_min"] == found["alpha_max"] == np.float32(1.1)
 
 
 def test_many_empty_variables():

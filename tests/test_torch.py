@@ -20,7 +20,7 @@ import torch
 
 from keras_neuroplastic import rules
 from keras_neuroplastic._steps import torch as torch_steps
-from keras_neuroplastic._steps import torch_cpu, torch_modulated
+from keras_neuroplastic._steps import torch_cpu, torch_kernels, torch_modulated
 
 # Alone and in blocks, or packed; three of one shape; no element, and no dimension.
 SHAPES = [(5, 7), (40,), (3,), (3,), (3,), (2, 2, 2), (1,), (), (0, 4)]
@@ -176,6 +176,15 @@ def test_16_bits(dtype, way):
     assert deviation(got, want) < 3 * {"bfloat16": 2**-8, "float16": 2**-11}[dtype]
     slots = slice(len(SHAPES), None)
     assert deviation([s[slots] for s in got], [s[slots] for s in want]) < 1e-6
+
+
+@pytest.mark.parametrize("size", [3, 2**14 - 1, 2**14, 2**18])
+@pytest.mark.parametrize("unit", [1e-30, 1.0, 1e25])
+def test_a_length_keeps_its_digits(size, unit):
+    """`vector_norm` in float32 loses one at the largest size."""
+    x = torch.randn(1, size, generator=torch.Generator().manual_seed(0)).abs() * unit
+    want = np.linalg.norm(x.double().numpy())
+    assert abs(torch_kernels.norm(x) / want - 1) < 5e-7
 
 
 @pytest.mark.parametrize("size", [5, 300])

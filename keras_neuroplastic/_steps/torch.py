@@ -147,7 +147,7 @@ def step(optimizer, gradients, variables, learning_rate, *others):
             else:
                 optimizer.update_step(gradient, variable, learning_rate, *other)
     if cpu_step and cpu_step.watch and cpu_step.watch.stepped:
-        optimizer._seen.append(cpu_step.watch.seen())
+        optimizer._seen.append(cpu_step.watch.seen(cpu_step.numbers["scale"]))
 
 
 def may_be_written_over(theta, *others):

@@ -17,7 +17,7 @@ from keras_neuroplastic import rules
 from keras_neuroplastic._dtypes import step_dtype
 from keras_neuroplastic._steps import torch_kernels
 from keras_neuroplastic._steps.torch_scratch import Block, take
-from keras_neuroplastic._steps.torch_statistics import Watch, ratio
+from keras_neuroplastic._steps.torch_statistics import Watch, length, ratio
 
 # Elements in a block: what a sweep touches of it stays in the cache, and its
 # operations are worth their call.
@@ -217,7 +217,7 @@ class Step:
 
     def keep_square(self, name, x):
         if self.watch:
-            self.squares[name] += torch_kernels.norm(x) ** 2
+            self.squares[name] += length(x) ** 2
 
     def see(self, mean, before, g):
         """Keeps what the statistics tell of a step, while the arrays are at hand."""

@@ -66,8 +66,9 @@ def unfused_memory(block, rule):
 
 def norm(x):
     """‖x‖ as a float, whatever the size of the elements."""
-    dtype = torch.float32 if x.dtype.itemsize == 2 else x.dtype
-    length = torch.linalg.vector_norm(x, dtype=dtype).item()
-    if 1e-10 < length < 1e15:  # no square has overflowed, and none that matters is 0
-        return length
+    x = x.reshape(-1)
+    x = x.float() if x.dtype.itemsize == 2 else x
+    square = torch.dot(x, x).item()
+    if 1e-20 < square < 1e30:
+        return square**0.5
     return torch.linalg.vector_norm(x, dtype=torch.float64).item()

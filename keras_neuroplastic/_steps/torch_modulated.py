@@ -10,7 +10,7 @@ import math
 import torch
 
 from keras_neuroplastic import rules
-from keras_neuroplastic._steps.torch_cpu import BLOCK, Step, clip
+from keras_neuroplastic._steps.torch_cpu import Step, clip
 from keras_neuroplastic._steps.torch_kernels import norm
 from keras_neuroplastic.modulation import TINY
 
@@ -58,8 +58,7 @@ class ModulatedStep(Step):
         d = self.take("update", before, before.dtype).mul_(self.factor)
         raw = before.add_(d)  # η (b + d)
         unit = 1 / self.learning_rate if self.learning_rate else 1.0
-        length = self.length(raw.view(-1).split(BLOCK))  # or sums of many lose digits
-        stable = rules.Stabilized(None, length, unit, False, 1.0)
+        stable = rules.Stabilized(None, norm(raw), unit, False, 1.0)
         return stable, unit, {"plastic": d, "update": raw}
 
     def shorten(self, old, moved, part):

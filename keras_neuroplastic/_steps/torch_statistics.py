@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from keras_neuroplastic import statistics
+from keras_neuroplastic._steps.torch_kernels import norm
 
 
 class Watch:
@@ -25,16 +26,17 @@ class Watch:
         self.samples, self.stepped = set(), []
 
     def begin(self, row):
-        """Of the variable of this row, `see_alpha` is told of the blocks one by one."""
-        self.row, self.blocks = row, iter(self.places(row))
+        """First, for the variable of this row; then `see_alpha` for each block."""
+        self.row = row
+        self.blocks = iter(self.places())
 
     def see_alpha(self, alpha):
-        """Takes a sample of one block, or the one α of all its elements."""
+        """Takes a sample of the next block, or the one α of all its elements."""
         places, target = next(self.blocks)
         target[...] = elements(alpha, places) if torch.is_tensor(alpha) else alpha
 
     def add(self, mean, base, numbers, **arrays):
-        """Takes samples of whole arrays, and what is known of the variable.
+        """At last takes samples of whole arrays, and what is known of the variable.
 
         Args:
             mean: Of |g|.
@@ -57,10 +59,11 @@ class Watch:
         whole = self.matrix(name, statistics.width(self.sizes))
         return whole[self.row, : self.sizes[self.row]]
 
-    def places(self, row):
+    def places(self):
         """For each block which of its elements to look at, and where they go."""
+        row = self.row
         if ("blocks", row) not in self.kept:
-            self.row, grid = row, self.grids[row]
+            grid = self.grids[row]
             size, target = math.prod(grid.shape), self.part("alpha")
             places = flat(grid)
             starts = range(0, max(size, 1), self.block)
@@ -77,18 +80,20 @@ class Watch:
         matrix = self.kept[name]
         return matrix if len(self.stepped) == len(matrix) else matrix[self.stepped]
 
-    def seen(self):
+    def seen(self, scale):
         """The rows of the variables stepped, and `statistics.Seen` of them."""
         self.stepped.sort()
         known = self.of_stepped("numbers")
         mean, base, numbers = known[:, :1], known[:, 1:2], known[:, 2:]
+        limits = self.rule.min_alpha, self.rule.max_alpha
         alpha = self.of_stepped("alpha") * base
+        if scale == 1:  # it was clipped in other units: or it would be beside a limit
+            alpha = alpha.clip(*limits)
         if "plastic" in self.samples:
             plastic, update = map(self.of_stepped, ("plastic", "update"))
         else:
             g, gain = self.of_stepped("gradient"), 1 / (mean + self.rule.epsilon)
             value = np.abs(g) if self.rule.per_parameter else mean
-            limits = self.rule.min_alpha, self.rule.max_alpha
             h = g * gain
             plastic, update = (alpha - (value * gain).clip(*limits)) * h, alpha * h
         moved = np.ones((len(numbers), 1), self.dtype)
@@ -132,6 +137,14 @@ def flat(grid):
 def elements(x, places):
     """Of a tensor, counted in its memory."""
     return x.numpy().reshape(-1).take(places)
+
+
+def length(x):
+    """‖x‖ of a block, to six digits, by what takes least time between the sweeps."""
+    dtype = torch.float32 if x.dtype.itemsize == 2 else x.dtype
+    found = torch.linalg.vector_norm(x, dtype=dtype).item()
+    # No square has overflowed, and none that matters is 0.
+    return found if 1e-10 < found < 1e15 else norm(x)
 
 
 def ratio(x, y):
