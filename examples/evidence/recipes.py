@@ -16,6 +16,7 @@ KINDS = {
     "recommender": ("embeddings, recommender", "squared error"),
     "flow": ("normalizing flow", "negative log-likelihood"),
     "vae": ("variational autoencoder", "negative ELBO"),
+    "gan": ("generative adversarial network", "Fréchet distance"),
     "policy": ("policy (REINFORCE)", "time balanced, %"),
     "tabular": ("table of many inputs", "accuracy, %"),
 }
