@@ -28,8 +28,10 @@ FORMS = {
     "neuroplastic-default-free": (f"NeuroPlastic({{}}, {FREE})", "None"),
     "activity-only-free": (f"NeuroPlastic({{}}, {ACTIVITY}, {FREE})", "None"),
     "plastic-adam": ("PlasticityModulated(Adam({}))", "None"),
+    "plastic-adam-0.5": ("PlasticityModulated(Adam({}, beta_1=0.5))", "None"),
 }
-ADAM = "adam"
+# What is not the default in each Adam.
+ADAMS = {"adam": "", "adam-0.5": "beta_1=0.5, "}
 
 
 def by_recipe(records):
@@ -45,7 +47,7 @@ def by_recipe(records):
 def row(name, recipe):
     kind, measure = KINDS[name]
     head = f"[{kind}](../examples/recipes/{name}.py)<br>{measure}"
-    ours, adam = (recipe and recipe.best(names) for names in (FORMS, [ADAM]))
+    ours, adam = (recipe and recipe.best(names) for names in (FORMS, ADAMS))
     if not (ours and adam):
         return [head, NOT_RUN, *[""] * 3]
     rate, (low, high) = recipe.rate(ours), recipe.search(ours)
@@ -55,7 +57,7 @@ def row(name, recipe):
         head,
         f"`{written.format(f'{rate:g}')}`<br>{how}",
         recipe.text(ours),
-        f"{recipe.text(adam)}<br>({recipe.rate(adam):g}, {adam[1]})",
+        f"{recipe.text(adam)}<br>({recipe.rate(adam):g}, {ADAMS[adam[0]]}{adam[1]})",
         recipe.verdict(ours, adam),
     ]
 
@@ -77,7 +79,7 @@ def every_form(records):
     """Forms × kinds: each with the schedule that suits it, beside Adam's best."""
     found = by_recipe(records)
     ran = {form for recipe in found.values() for form, _ in recipe.tests}
-    forms = [form for form in (ADAM, *FORMS) if form in ran]
+    forms = [form for form in (*ADAMS, *FORMS) if form in ran]
     rows = []
     for name, recipe in found.items():
         cells = [recipe.best([form]) for form in forms]

@@ -23,6 +23,8 @@ KERAS = {
     "sgd": lambda rate, steps: keras.optimizers.SGD(rate),
     "momentum": lambda rate, steps: keras.optimizers.SGD(rate, momentum=0.9),
     "adam": lambda rate, steps: keras.optimizers.Adam(rate),
+    # As is customary in games of two networks.
+    "adam-0.5": lambda rate, steps: keras.optimizers.Adam(rate, beta_1=0.5),
     "adamw": lambda rate, steps: keras.optimizers.AdamW(rate),
     "adamw-1": lambda rate, steps: keras.optimizers.AdamW(rate, weight_decay=1),
     "adamw-3": lambda rate, steps: keras.optimizers.AdamW(rate, weight_decay=3),
@@ -63,6 +65,7 @@ LEARNING_RATES = {
     "sgd": 0.1,
     "momentum": 0.01,
     "adam": 0.001,
+    "adam-0.5": 0.001,
     "adamw": 0.001,
     "adamw-1": 0.001,
     "adamw-3": 0.001,
