@@ -30,6 +30,7 @@ FORMS = {
     "plastic-adam": ("PlasticityModulated(Adam({}))", "None"),
     "plastic-adam-0.5": ("PlasticityModulated(Adam({}, beta_1=0.5))", "None"),
 }
+HALF = "-0.5"  # so ends the name of what has beta_1=0.5
 # What is not the default in each Adam.
 ADAMS = {"adam": "", "adam-0.5": "beta_1=0.5, "}
 
@@ -75,22 +76,24 @@ def table(records):
     return f"{text}\n\nScores: mean ± half of the 95 % interval, {seeds(cells)}."
 
 
+def cell(recipe, form):
+    """The score of a form, and below it with the other beta_1, where that ran."""
+    lines = []
+    for name, note in ((form, ""), (form + HALF, ", beta_1=0.5")):
+        if key := recipe.best([name]):
+            lines.append(f"{recipe.text(key)} ({recipe.rate(key):g}{note})")
+    return "<br>".join(lines) or "–"
+
+
 def every_form(records):
     """Forms × kinds: each with the schedule that suits it, beside Adam's best."""
     found = by_recipe(records)
     ran = {form for recipe in found.values() for form, _ in recipe.tests}
-    forms = [form for form in (*ADAMS, *FORMS) if form in ran]
-    rows = []
-    for name, recipe in found.items():
-        cells = [recipe.best([form]) for form in forms]
-        texts = [recipe.text(key) if key else "–" for key in cells]
-        rates = [f" ({recipe.rate(key):g})" if key else "" for key in cells]
-        rows.append(
-            [
-                ", ".join(KINDS[name]),
-                *(text + rate for text, rate in zip(texts, rates, strict=True)),
-            ]
-        )
+    forms = [form for form in ("adam", *FORMS) if form in ran and HALF not in form]
+    rows = [
+        [", ".join(KINDS[name]), *(cell(recipe, form) for form in forms)]
+        for name, recipe in found.items()
+    ]
     runs = [run for name in found for run in records[f"recipes.{name}"]]
     if not runs:
         return f"*{NOT_RUN.capitalize()}.*"
