@@ -10,6 +10,7 @@ where one failed. A name that no test begins with is an error.
 import sys
 import xml.etree.ElementTree as ElementTree
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 BACKENDS = {"jax": "JAX", "tensorflow": "TensorFlow", "torch": "PyTorch"}
@@ -243,7 +244,7 @@ def read(*paths):
     """A dict from file.test[case] to passed, skipped or failed."""
     outcomes = {}
     roots = map(ElementTree.parse, paths)
-    for case in (case for root in roots for case in root.iter("testcase")):
+    for case in chain.from_iterable(root.iter("testcase") for root in roots):
         name = f"{case.get('classname').rsplit('.', 1)[-1]}.{case.get('name')}"
         tags = {child.tag for child in case}
         failed = tags & {"failure", "error"}

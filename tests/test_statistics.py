@@ -1,13 +1,13 @@
 """What a step tells of itself agrees with a NumPy twin, and costs nothing where off."""
 
 import pickle
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 
 import keras
 import numpy as np
 import pytest
-from lineup import stepper
+from lineup import WEIGHTS, stepper
 from reference import Reference
 from reference_modulated import BoundedReference, ModulatedReference, variant
 from reference_statistics import WRONG, Watched
@@ -55,7 +55,6 @@ def modulated(options, **twin_options):
     )
 
 
-SIGNALS = {"activity_weight": 0.4, "gradient_weight": 0.4, "memory_weight": 0.2}
 CASES = {
     "default": (NeuroPlastic, Reference),
     "extrapolated, often clipped": (
@@ -84,7 +83,7 @@ CASES = {
     "residual": (lambda: NeuroPlastic(residual=BoundedResidual()), BoundedReference),
     "modulated": modulated({"max_ratio": None}),
     "modulated by all signals": modulated(
-        {"max_ratio": None, **SIGNALS}, weights=tuple(SIGNALS.values())
+        {"max_ratio": None, **WEIGHTS}, weights=tuple(WEIGHTS.values())
     ),
     "modulated, limited": modulated({"strength": 0.5, "max_ratio": 0.25}),
     "modulated, stabilised": modulated(
@@ -197,12 +196,10 @@ def test_one_variable_by_itself(case, float64, monkeypatch):
     assert max(errors.values()) < 2e-11, errors
 
 
-@pytest.mark.parametrize("around", [None, "sgd"])
-def test_one_number_is_both_bounds(around):
+@pytest.mark.parametrize("make", [NeuroPlastic, partial(PlasticityModulated, "sgd")])
+def test_one_number_is_both_bounds(make):
     """To the bit, also where a step has α in other units."""
-    options = {"min_alpha": 1.1, "max_alpha": 1.1, **SIGNALS}
-    make = PlasticityModulated if around else NeuroPlastic
-    optimizer = make(*[around] * bool(around), **options)
+    optimizer = make(min_alpha=1.1, max_alpha=1.1, **WEIGHTS)
     optimizer.collect_statistics()
     variable = keras.Variable(np.ones(256, "float32"))  # each a share that is exact
     gradient = np.random.default_rng(0).normal(size=256)

@@ -31,8 +31,7 @@ FORMS = {
     "plastic-adam-0.5": ("PlasticityModulated(Adam({}, beta_1=0.5))", "None"),
 }
 HALF = "-0.5"  # so ends the name of what has beta_1=0.5
-# What is not the default in each Adam.
-ADAMS = {"adam": "", "adam-0.5": "beta_1=0.5, "}
+ADAMS = "adam", f"adam{HALF}"
 
 
 def by_recipe(records):
@@ -43,6 +42,11 @@ def by_recipe(records):
         if counting(of_study, tuned=True):
             found[name] = Recipe(of_study)
     return found
+
+
+def settings(recipe, key):
+    """The best rate, and what else is not the default."""
+    return f"{recipe.rate(key):g}" + ", beta_1=0.5" * key[0].endswith(HALF)
 
 
 def row(name, recipe):
@@ -58,7 +62,7 @@ def row(name, recipe):
         head,
         f"`{written.format(f'{rate:g}')}`<br>{how}",
         recipe.text(ours),
-        f"{recipe.text(adam)}<br>({recipe.rate(adam):g}, {ADAMS[adam[0]]}{adam[1]})",
+        f"{recipe.text(adam)}<br>({settings(recipe, adam)}, {adam[1]})",
         recipe.verdict(ours, adam),
     ]
 
@@ -78,10 +82,8 @@ def table(records):
 
 def cell(recipe, form):
     """The score of a form, and below it with the other beta_1, where that ran."""
-    lines = []
-    for name, note in ((form, ""), (form + HALF, ", beta_1=0.5")):
-        if key := recipe.best([name]):
-            lines.append(f"{recipe.text(key)} ({recipe.rate(key):g}{note})")
+    keys = filter(None, (recipe.best([name]) for name in (form, form + HALF)))
+    lines = [f"{recipe.text(key)} ({settings(recipe, key)})" for key in keys]
     return "<br>".join(lines) or "–"
 
 
@@ -89,7 +91,7 @@ def every_form(records):
     """Forms × kinds: each with the schedule that suits it, beside Adam's best."""
     found = by_recipe(records)
     ran = {form for recipe in found.values() for form, _ in recipe.tests}
-    forms = [form for form in ("adam", *FORMS) if form in ran and HALF not in form]
+    forms = [f for f in ("adam", *FORMS) if f in ran and not f.endswith(HALF)]
     rows = [
         [", ".join(KINDS[name]), *(cell(recipe, form) for form in forms)]
         for name, recipe in found.items()

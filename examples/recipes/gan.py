@@ -6,24 +6,18 @@ The critic learns to tell the generator's images from real ones, and the generat
 the same step to be taken for real (without saturation, as in Goodfellow et al., 2014).
 One optimizer steps both, for it steps every variable by itself. What counts is the
 Fréchet distance of 4096 images from the held-out ones, of normal distributions with
-their means and covariances; it is recorded as the loss. Runs are so
-unlike one another that a rate is chosen by several.
+their means and covariances; it is recorded as the loss. Runs are so unlike one another
+that a rate is chosen by several.
 """
 
 import keras
 import numpy as np
 from keras import layers, ops
-from sklearn.datasets import load_digits
 
-from examples.recipes import recipe
+from examples.recipes import recipe, vae
 
 WIDTH, MADE = 16, 4096
 NOISE = 0.3  # on what the critic sees, or it knows the images by heart
-
-
-def data():
-    shades = load_digits().data.astype("float32") / 16
-    return shades, shades
 
 
 def network(width, outputs, noise=0.0, activation=None):
@@ -70,16 +64,17 @@ class Distance(keras.callbacks.Callback):
     def __init__(self, generator, real):
         super().__init__()
         self.generator, self.real = generator, real
+        noise = np.random.default_rng(0).normal(size=(MADE, WIDTH))
+        self.noise = noise.astype("float32")
 
     def on_epoch_end(self, epoch, logs=None):
-        noise = np.random.default_rng(0).normal(size=(MADE, WIDTH)).astype("float32")
-        made = ops.convert_to_numpy(self.generator(noise))
+        made = ops.convert_to_numpy(self.generator(self.noise))
         finite = np.all(np.isfinite(made))
         logs["val_loss"] = frechet(made, self.real) if finite else np.nan
 
 
 def train(run):
-    (x, y), (real, _) = recipe.split(run, *data())
+    (x, y), (real, _) = recipe.split(run, *vae.data())
     batches = run.batches(x, y)
     image, game = keras.Input((64,)), Game()
     model = keras.Model(image, game(image))

@@ -75,7 +75,6 @@ class Step:
     def move(self, blocks, means, size, weight_decay):
         """The second and third sweep; the sum of the squares of what is left."""
         unit, base = self.scales(means)
-        self.base = base
         squares = sum(self.form_update(block, means, unit, base) for block in blocks)
         stable = self.stabilize(squares**0.5, unit * base, size)
         for block in blocks:
@@ -185,7 +184,7 @@ class Step:
             alpha_gradient = magnitude.mul_(of_gradient).clamp_(*limits)
             alpha.sub_(alpha_gradient).mul_(self.numbers["scale"]).add_(alpha_gradient)
         if self.watch:
-            self.watch.see_alpha(alpha)
+            self.watch.see_alpha(alpha, base)
         return alpha
 
     def mean_plasticity(self, means):
@@ -226,7 +225,7 @@ class Step:
         norm = stable.length * stable.factor
         rate = self.learning_rate * ratio(norm, weights)
         numbers = stable.length * unit, norm, stable.clipped, stable.gain, rate
-        self.watch.add(mean, self.base, (gradient, *numbers), **arrays)
+        self.watch.add(mean, (gradient, *numbers), **arrays)
 
     def made(self, before, g):
         """What became of the update, in which units, and arrays to look at."""

@@ -23,7 +23,6 @@ class ModulatedStep(Step):
 
     def move(self, blocks, means, size):
         _, base = self.scales(means)
-        self.base = base
         strength = self.numbers["strength"] * base
         self.factor = strength
         if self.rule.target == "gain" and self.numbers["max_ratio"] is None:

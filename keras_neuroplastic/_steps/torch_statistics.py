@@ -6,6 +6,7 @@ while the step has it.
 """
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -28,26 +29,30 @@ class Watch:
     def begin(self, row):
         """First, for the variable of this row; then `see_alpha` for each block."""
         self.row = row
-        self.blocks = iter(self.places())
+        if ("places", row) not in self.kept:
+            self.kept["places", row] = self.look_up()
+        self.places, blocks = self.kept["places", row]
+        self.blocks = iter(blocks)
 
-    def see_alpha(self, alpha):
-        """Takes a sample of the next block, or the one α of all its elements."""
+    def see_alpha(self, alpha, base=1.0):
+        """Takes a sample of the next block, in units of `base`, or its one α."""
+        self.base = base
         places, target = next(self.blocks)
         target[...] = elements(alpha, places) if torch.is_tensor(alpha) else alpha
 
-    def add(self, mean, base, numbers, **arrays):
+    def add(self, mean, numbers, **arrays):
         """At last takes samples of whole arrays, and what is known of the variable.
 
         Args:
             mean: Of |g|.
-            base: What α is in units of.
             numbers: `statistics.OF_UPDATES`.
         """
         self.stepped.append(self.row)
-        self.matrix("numbers", 2 + len(numbers))[self.row] = mean, base, *numbers
+        known = mean, self.base, *numbers
+        self.matrix("numbers", len(known))[self.row] = known
         for name, x in arrays.items():
             self.samples.add(name)
-            self.part(name)[...] = elements(x, self.kept["places", self.row])
+            self.part(name)[...] = elements(x, self.places)
 
     def matrix(self, name, width):
         if name not in self.kept:
@@ -59,21 +64,14 @@ class Watch:
         whole = self.matrix(name, statistics.width(self.sizes))
         return whole[self.row, : self.sizes[self.row]]
 
-    def places(self):
-        """For each block which of its elements to look at, and where they go."""
-        row = self.row
-        if ("blocks", row) not in self.kept:
-            grid = self.grids[row]
-            size, target = math.prod(grid.shape), self.part("alpha")
-            places = flat(grid)
-            starts = range(0, max(size, 1), self.block)
-            cuts = [0, *np.searchsorted(places, [*starts[1:], size])]
-            self.kept["places", row] = places
-            self.kept["blocks", row] = [
-                (places[i:j] - start, target[i:j])
-                for start, i, j in zip(starts, cuts, cuts[1:], strict=False)
-            ]
-        return self.kept["blocks", row]
+    def look_up(self):
+        """Which elements to look at; and for each block which of its, and a target."""
+        grid, target = self.grids[self.row], self.part("alpha")
+        size, places = math.prod(grid.shape), flat(grid)
+        starts = range(0, max(size, 1), self.block)
+        cuts = pairwise([0, *np.searchsorted(places, [*starts[1:], size])])
+        parts = zip(starts, cuts, strict=True)
+        return places, [(places[i:j] - start, target[i:j]) for start, (i, j) in parts]
 
     def of_stepped(self, name):
         """A matrix, of whose rows a copy is only made where some are missing."""
