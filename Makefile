@@ -8,7 +8,9 @@
 # make lint: check style and format
 
 PYTHON ?= python3
-PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
+# Python compiles what it imports, less than half of what pip would compile.
+PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile
+export PYTHONDONTWRITEBYTECODE =
 TORCH ?= torch==2.13.0
 # Real MNIST, Fashion-MNIST and CIFAR-10 for the tests, where they lie ready.
 DATASETS = $(abspath $(wildcard ../shared/tensorflow_datasets))
@@ -41,17 +43,16 @@ PYTEST = .venv/bin/python -m pytest $(IN_TWO)
 
 test: docs test-jax test-tensorflow test-tensorflow-jit test-torch
 
-# The numbers of a step from the code that users get, what surrounds it from the other.
-NUMBERS = $(addprefix tests/test_,golden.py golden_modulated.py twin.py statistics.py)
+# Each step beside NumPy's, from the code that users get; all else from the other.
 test-jax test-tensorflow: test-%: numbers-% others-%
 
 numbers-jax numbers-tensorflow: numbers-%: .venv/dev
-	KERAS_BACKEND=$* $(PYTEST) $(NUMBERS) tests/test_$*.py \
+	KERAS_BACKEND=$* $(PYTEST) tests/test_twin.py tests/test_$*.py \
 		--junitxml build/$*.numbers.xml
 
 others-jax others-tensorflow: others-%: .venv/dev
 	KERAS_BACKEND=$* XLA_FLAGS="$(XLA_IN_A_HURRY)" $(PYTEST) \
-		$(patsubst %,--ignore=%,$(NUMBERS) tests/test_$*.py) --junitxml build/$*.xml
+		--ignore tests/test_twin.py --ignore tests/test_$*.py --junitxml build/$*.xml
 
 # What surrounds a step once more, with the step compiled by XLA.
 test-tensorflow-jit: .venv/dev

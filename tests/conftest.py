@@ -1,35 +1,51 @@
 """What every test shares: the backend's peculiarities and a fixed seed."""
 
 import os
+from functools import cache
 
-if os.environ.get("KERAS_BACKEND") == "torch":
-    import torch  # noqa: F401  # before tensorflow, or the process may crash
-
-import keras
 import pytest
 
-collect_ignore = ["typed_use.py"]  # for mypy alone
 
-# How studies are planned, kept and reported is the same on every backend: it is tried
-# where nothing has to be compiled first.
-if keras.backend.backend() != "torch":
-    collect_ignore_glob = ["test_study_*.py", "test_evidence.py"]
+@cache
+def backend():
+    """Where tests are collected: what hands them out to workers has no use for it."""
+    if os.environ.get("KERAS_BACKEND") == "torch":
+        import torch  # noqa: F401  # before tensorflow, or the process may crash
+    import keras
+
+    return keras.backend.backend()
+
+
+def pytest_ignore_collect(collection_path):
+    """How studies are planned, kept and reported is the same on every backend.
+
+    It is tried where nothing has to be compiled first.
+    """
+    name = collection_path.name
+    of_studies = name.startswith("test_study_") or name == "test_evidence.py"
+    if name == "typed_use.py":  # for mypy alone
+        return True
+    return True if of_studies and backend() != "torch" else None
 
 
 @pytest.fixture(autouse=True)
 def fixed_seed():
+    import keras
+
     keras.utils.set_random_seed(41)
 
 
 @pytest.fixture
 def float64():
     """Makes float64 the default dtype of Keras, and allows it in JAX."""
-    if keras.backend.backend() == "jax":
+    import keras
+
+    if backend() == "jax":
         import jax
 
         jax.config.update("jax_enable_x64", True)
     keras.config.set_floatx("float64")
     yield "float64"
     keras.config.set_floatx("float32")
-    if keras.backend.backend() == "jax":
+    if backend() == "jax":
         jax.config.update("jax_enable_x64", False)
