@@ -35,6 +35,16 @@ def fixed_seed():
     keras.utils.set_random_seed(41)
 
 
+@pytest.fixture(autouse=True)
+def gradients():
+    """BayesFlow switches them off for the process that imports it."""
+    yield
+    if backend() == "torch":
+        import torch
+
+        torch.set_grad_enabled(True)
+
+
 @pytest.fixture
 def float64():
     """Makes float64 the default dtype of Keras, and allows it in JAX."""

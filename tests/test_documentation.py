@@ -17,6 +17,8 @@ PAGES = [*ROOT.glob("*.md"), *sorted(ROOT.glob("docs/**/*.md"))]
 BACKEND = keras.backend.backend()
 # A heading with one of these names alone is over code for that backend alone.
 BACKENDS = {"JAX": "jax", "TensorFlow": "tensorflow", "PyTorch": "torch"}
+# These have models that take half a minute to compile, where something is compiled.
+BACKENDS |= {"KerasHub": "torch", "BayesFlow": "torch"}
 LANGUAGES = {"python", "sh", "math"}  # the last is for the site, which is strict
 
 everywhere_the_same = pytest.mark.skipif(
