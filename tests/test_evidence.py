@@ -19,7 +19,8 @@ from examples.evidence.cells import by_optimizer, load
 from examples.evidence.claims import claims
 from examples.evidence.commands import commands
 from examples.evidence.curves import curve, span
-from examples.evidence.defaults import ratios
+from examples.evidence.defaults import NAMES, ratios
+from examples.evidence.defaults import whole as whole_of
 from examples.evidence.origin import origin
 from examples.evidence.paper import NOT_RUN, images
 from examples.evidence.score import SCORES
@@ -307,6 +308,12 @@ def test_the_error_at_the_own_rate_by_the_smallest(whole):
     # In both, wrong answers and loss, plastic-adam is the best by five steps.
     assert found["plastic-adam"].tolist() == [1] * 7
     assert min(found["neuroplastic-default"]) > 1.05
+
+
+def test_as_many_optimizers_and_tasks_as_are_known_together():
+    few, many = (dict.fromkeys(names, 0.1) for names in (["sgd", "adam"], NAMES[:8]))
+    assert whole_of([few, few, many]) == (tuple(NAMES[:8]), [many])
+    assert whole_of([few, few, few, few, many])[0] == ("sgd", "adam")
 
 
 def test_a_command_makes_the_runs_and_no_others(whole):

@@ -1,5 +1,7 @@
 """One setting, many tasks: every optimizer at its own rate, a performance profile."""
 
+from itertools import combinations
+
 import numpy as np
 
 from examples.evidence.cells import at_own_rate, by_label, counting, trials
@@ -12,8 +14,6 @@ from examples.harness.compare import diverged, group
 NAMES = ["neuroplastic-default", "neuroplastic", "sgd", "momentum"]
 NAMES += ["adam", "adamw", "lion", "muon"]
 NAMES += [f"plastic-{name}" for name in NAMES[2:]]
-MANY = 6  # of them
-MOST = 0.75
 RATIOS = [1, 1.02, 1.05, 1.1, 1.2, 1.5]
 FURTHEST = 2  # multiple that is drawn
 
@@ -39,18 +39,27 @@ def errors(records):
     return tasks
 
 
+def whole(tasks):
+    """Optimizers, and the tasks on which the errors of all of them are known.
+
+    The more optimizers, the fewer such tasks: as many pairs of the two as there can be.
+    """
+    pairs = [
+        (names, [task for task in tasks if {*names} <= {*task}])
+        for count in range(len(NAMES), 1, -1)
+        for names in combinations(NAMES, count)
+    ]
+    return max(pairs, key=lambda pair: len(pair[0]) * len(pair[1]))
+
+
 def ratios(records):
     """A dict from optimizer to its error by the smallest, task by task.
 
-    Of the tasks of many optimizers, those whose errors are all known: of every
-    optimizer that ran on most of the tasks. Where the smallest is zero, or everyone
-    diverged, there are no multiples of it.
+    Where the smallest is zero, or everyone diverged, there are no multiples of it.
     """
-    tasks = [t for t in errors(records).values() if len({*NAMES} & {*t}) >= MANY]
-    names = [n for n in NAMES if sum(n in t for t in tasks) >= MOST * len(tasks) > 0]
-    whole = [task for task in tasks if {*names} <= {*task}]
-    smallest = [min(task[name] for name in names) for task in whole]
-    pairs = [(t, s) for t, s in zip(whole, smallest, strict=True) if 0 < s < np.inf]
+    names, tasks = whole([*errors(records).values()])
+    smallest = [min(task[name] for name in names) for task in tasks]
+    pairs = [(t, s) for t, s in zip(tasks, smallest, strict=True) if 0 < s < np.inf]
     return {n: np.array([task[n] / s for task, s in pairs]) for n in names if pairs}
 
 

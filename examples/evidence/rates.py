@@ -19,7 +19,7 @@ LINES = {
     "plastic-adam": (PINK, "v"),
 }
 PANELS = 6
-DEPTH = 15  # points below the best that are drawn
+DEPTH = {True: 15, False: 0.5}  # what is drawn: so many points of accuracy, or of loss
 
 
 def table(records):
@@ -47,12 +47,17 @@ def table(records):
 
 
 def chosen(records):
-    """The first and the last task of every study that has two lines to draw."""
-    cells = {}
-    for of_study in records.values():
-        drawn = [c for c, f in curves(of_study).items() if len({*LINES} & {*f}) > 1]
-        cells |= dict.fromkeys([*drawn[:1], *drawn[-1:]])
-    return [*cells][:PANELS]
+    """Of every study the first task with two lines to draw, then of some the last."""
+    drawn = [
+        [c for c, f in curves(of_study).items() if len({*LINES} & {*f}) > 1]
+        for of_study in records.values()
+    ]
+    ends = (
+        [cells[0] for cells in drawn if cells],
+        [cells[-1] for cells in drawn if cells],
+    )
+    some = [*dict.fromkeys(ends[0] + ends[1])][:PANELS]
+    return [cell for cells in drawn for cell in cells if cell in some]
 
 
 def zoom(axes, score, of_cell):
@@ -61,7 +66,7 @@ def zoom(axes, score, of_cell):
         (peak(of_cell[name], score)[1] for name in LINES if name in of_cell),
         key=lambda value: score.better * value,
     )
-    end = top - score.better * DEPTH / score.points
+    end = top - score.better * DEPTH[score.better > 0]
     low, high = sorted(axes.get_ylim())
     limits = (max(low, end), high) if score.better > 0 else (low, min(high, end))
     axes.set_ylim(*limits)
