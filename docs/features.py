@@ -52,9 +52,9 @@ FEATURES = [
         "patterns that do not begin with it. `.h5` files hold no slots",
     ),
     (
-        "Files of the other two backends",
+        "Files of another backend",
         ["test_saving.test_a_file_continues"],
-        "",
+        "Tested in a circle: JAX reads PyTorch's, PyTorch TensorFlow's, TensorFlow JAX's",
     ),
     (
         "`BackupAndRestore` after a kill",
@@ -225,6 +225,11 @@ FEATURES = [
             "test_composition.test_overwrite",
             "test_composition.test_dynamic_loss_scale_spares",
         ],
+        "",
+    ),
+    (
+        "In keras-tuner and scikit-learn, by configuration",
+        ["test_libraries.test_keras_tuner", "test_libraries.test_scikit_learn"],
         "",
     ),
     (
