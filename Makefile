@@ -8,7 +8,8 @@
 # make lint: check style and format
 
 PYTHON ?= python3
-# Python compiles what it imports, less than half of what pip would compile.
+# Python compiles what it imports, less than half of what pip would compile, and keeps it,
+# also where the environment forbids that.
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile
 export PYTHONDONTWRITEBYTECODE =
 TORCH ?= torch==2.13.0
@@ -43,16 +44,18 @@ PYTEST = .venv/bin/python -m pytest $(IN_TWO)
 
 test: docs test-jax test-tensorflow test-tensorflow-jit test-torch
 
-# Each step beside NumPy's, from the code that users get; all else from the other.
+# Steps beside NumPy's and the published ones, from the code that users get; all else from
+# the other.
+NUMBERS = tests/test_twin.py tests/test_golden.py
 test-jax test-tensorflow: test-%: numbers-% others-%
 
 numbers-jax numbers-tensorflow: numbers-%: .venv/dev
-	KERAS_BACKEND=$* $(PYTEST) tests/test_twin.py tests/test_$*.py \
+	KERAS_BACKEND=$* $(PYTEST) $(NUMBERS) tests/test_$*.py \
 		--junitxml build/$*.numbers.xml
 
 others-jax others-tensorflow: others-%: .venv/dev
 	KERAS_BACKEND=$* XLA_FLAGS="$(XLA_IN_A_HURRY)" $(PYTEST) \
-		--ignore tests/test_twin.py --ignore tests/test_$*.py --junitxml build/$*.xml
+		$(patsubst %,--ignore=%,$(NUMBERS) tests/test_$*.py) --junitxml build/$*.xml
 
 # What surrounds a step once more, with the step compiled by XLA.
 test-tensorflow-jit: .venv/dev
@@ -131,7 +134,7 @@ clean:
 
 .venv/dev: pyproject.toml | .venv/bin/python
 	$(PIP) '$(TORCH)'
-	$(PIP) --editable '.[tensorflow,jax,torch,monitor,examples,keras-hub,keras-cv,dev]'
+	$(PIP) --editable '.[tensorflow,jax,torch,monitor,examples,keras-hub,keras-cv,libraries,dev]'
 	touch $@ .venv/demo
 
 .venv/docs: pyproject.toml | .venv/bin/python

@@ -54,7 +54,7 @@ FEATURES = [
     (
         "Files of another backend",
         ["test_saving.test_a_file_continues"],
-        "Tests: JAX reads PyTorch's, PyTorch TensorFlow's, TensorFlow JAX's",
+        "Tests: JAX reads TensorFlow's, TensorFlow PyTorch's, PyTorch JAX's",
     ),
     (
         "`BackupAndRestore` after a kill",

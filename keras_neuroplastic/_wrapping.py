@@ -108,5 +108,10 @@ class WrappingOptimizer(PlasticityOptimizer):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
+        if "optimizer" not in config:  # of a name alone, as in compile(optimizer=name)
+            raise TypeError(
+                f"`optimizer` is missing, around which {cls.__name__} is: write "
+                f'{cls.__name__}("adam"). Received: config={config!r}'
+            )
         inner = _inner.accept(config["optimizer"], custom_objects)
         return super().from_config({**config, "optimizer": inner}, custom_objects)

@@ -166,6 +166,11 @@ def test_names_and_configurations_are_accepted():
         assert float(optimizer.learning_rate) == np.float32(rate)
 
 
+def test_its_name_alone_does_not_say_what_it_is_around():
+    with pytest.raises(TypeError, match=r'write PlasticityModulated\("adam"\)'):
+        keras.optimizers.get("keras_neuroplastic>PlasticityModulated")
+
+
 def test_an_optimizer_that_is_built_on_the_same_variables():
     """In another order, and with a step made: its state is gone on with."""
     variables, others = named("kernel", "bias"), named("kernel", "bias")
