@@ -19,7 +19,8 @@ LINES = {
     "plastic-adam": (PINK, "v"),
 }
 PANELS = 6
-DEPTH = {True: 15, False: 0.5}  # what is drawn: so many points of accuracy, or of loss
+# What is drawn below the best, by whether more is better: points of accuracy, or loss.
+DEPTH = {True: 15, False: 0.5}
 
 
 def table(records):
