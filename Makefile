@@ -10,7 +10,8 @@
 PYTHON ?= python3
 # Python compiles what it imports, less than half of what pip would compile, and keeps it,
 # also where the environment forbids that.
-PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile
+INSTALL = -m pip install --quiet --disable-pip-version-check --no-compile
+PIP = .venv/bin/python $(INSTALL)
 export PYTHONDONTWRITEBYTECODE =
 TORCH ?= torch==2.13.0
 # Real MNIST, Fashion-MNIST and CIFAR-10 for the tests, where they lie ready.
@@ -104,7 +105,7 @@ test-wheel: test-wheel-jax test-wheel-tensorflow test-wheel-torch
 # Isolated (-I), so that the package of this folder is not found.
 test-wheel-jax test-wheel-tensorflow test-wheel-torch: test-wheel-%: build/dist
 	rm -rf .venv-wheel-$* && $(PYTHON) -m venv .venv-wheel-$*
-	.venv-wheel-$*/bin/python -m pip install --quiet --disable-pip-version-check \
+	.venv-wheel-$*/bin/python $(INSTALL) \
 		$(filter $*==%,$(TORCH)) "$$(ls build/dist/*.whl)[$*]"
 	KERAS_BACKEND=$* .venv-wheel-$*/bin/python -I tests/clean_environment.py
 	rm -rf .venv-wheel-$*
@@ -144,6 +145,6 @@ clean:
 # scikit-learn has the digits that some tests train on.
 .venv-oldest-%/dev: pyproject.toml Makefile
 	$(PYTHON) -m venv .venv-oldest-$*
-	.venv-oldest-$*/bin/python -m pip install --quiet --disable-pip-version-check \
+	.venv-oldest-$*/bin/python $(INSTALL) \
 		keras==3.10.0 $(OLDEST_$*) --editable '.[$*,monitor,dev]' scikit-learn
 	touch $@
