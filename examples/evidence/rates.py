@@ -1,6 +1,7 @@
 """How much a score depends on the learning rate."""
 
 import textwrap
+from itertools import chain
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from examples.evidence.curves import NEAR, all_curves, curves, peak, span
 from examples.evidence.paper import NOT_RUN
 from examples.evidence.pictures import BLUE, GREEN, ORANGE, PINK, STYLE, plt, save
 from examples.evidence.tables import markdown
+from examples.harness.metric import ACCURACY, LOSS
 from examples.harness.optimizers import LEARNING_RATES
 
 # Colour and marker of who is drawn.
@@ -19,8 +21,7 @@ LINES = {
     "plastic-adam": (PINK, "v"),
 }
 PANELS = 6
-# What is drawn below the best, by whether more is better: points of accuracy, or loss.
-DEPTH = {True: 15, False: 0.5}
+DEPTH = {ACCURACY: 15, LOSS: 0.5}  # what is drawn below the best
 
 
 def table(records):
@@ -53,11 +54,8 @@ def chosen(records):
         [c for c, f in curves(of_study).items() if len({*LINES} & {*f}) > 1]
         for of_study in records.values()
     ]
-    ends = (
-        [cells[0] for cells in drawn if cells],
-        [cells[-1] for cells in drawn if cells],
-    )
-    some = [*dict.fromkeys(ends[0] + ends[1])][:PANELS]
+    ends = [cells[:1] for cells in drawn] + [cells[-1:] for cells in drawn]
+    some = [*dict.fromkeys(chain(*ends))][:PANELS]
     return [cell for cells in drawn for cell in cells if cell in some]
 
 
@@ -67,7 +65,7 @@ def zoom(axes, score, of_cell):
         (peak(of_cell[name], score)[1] for name in LINES if name in of_cell),
         key=lambda value: score.better * value,
     )
-    end = top - score.better * DEPTH[score.better > 0]
+    end = top - score.better * DEPTH[score.metric]
     low, high = sorted(axes.get_ylim())
     limits = (max(low, end), high) if score.better > 0 else (low, min(high, end))
     axes.set_ylim(*limits)
