@@ -27,7 +27,7 @@ def accept(optimizer, custom_objects=None):
     """The optimizer that an instance, a name or a configuration stands for."""
     received = f"Received: optimizer={optimizer!r}"
     if isinstance(optimizer, dict):
-        found = keras.saving.deserialize_keras_object(optimizer, custom_objects)
+        found = deserialize(optimizer, custom_objects, received)
     elif isinstance(optimizer, str):
         try:
             found = optimizers.get(optimizer)
@@ -46,6 +46,19 @@ def accept(optimizer, custom_objects=None):
     refuse_wrappers(found, received)
     refuse_taken(found)
     return found
+
+
+def deserialize(config, custom_objects, received):
+    """The optimizer of a configuration, a saved one or one written by hand."""
+    try:
+        if "module" in config:  # of every class, also where Keras lists it nowhere
+            return keras.saving.deserialize_keras_object(config, custom_objects)
+        return optimizers.deserialize(dict(config), custom_objects)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            "`optimizer` must be a configuration such as {'class_name': 'Adam', "
+            f"'config': {{'learning_rate': 0.001}}}}: {error} {received}"
+        ) from error
 
 
 def serialize(optimizer):

@@ -166,6 +166,33 @@ def test_names_and_configurations_are_accepted():
         assert float(optimizer.learning_rate) == np.float32(rate)
 
 
+WRITTEN = {"class_name": "Adam", "config": {"learning_rate": 0.3}}
+
+
+def test_a_configuration_written_by_hand():
+    """As `compile` takes it, bare or within that of the wrapper."""
+    name = "keras_neuroplastic>PlasticityModulated"
+    wrapper = {"class_name": name, "config": {"optimizer": WRITTEN}}
+    for optimizer in (PlasticityModulated(WRITTEN), keras.optimizers.get(wrapper)):
+        assert isinstance(optimizer.inner_optimizer, Adam)
+        assert float(optimizer.learning_rate) == np.float32(0.3)
+    assert WRITTEN["class_name"] == "Adam"  # left as it was
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"config": {}}, "class_name"),
+        ({"class_name": "Adam", "config": {"lr": 1}}, "lr"),
+        ({"class_name": "Nope", "config": {}}, "Nope"),
+        ({"class_name": "Nope", "module": "keras.optimizers", "config": {}}, "Nope"),
+    ],
+)
+def test_a_configuration_of_no_optimizer(config, told):
+    with pytest.raises((TypeError, ValueError), match=f"`optimizer` must be .*{told}"):
+        PlasticityModulated(config)
+
+
 def test_its_name_alone_does_not_say_what_it_is_around():
     with pytest.raises(TypeError, match=r'write PlasticityModulated\("adam"\)'):
         keras.optimizers.get("keras_neuroplastic>PlasticityModulated")
