@@ -15,11 +15,16 @@ ELSEWHERE = {
     "betas": "beta_1=..., beta_2=...",
     "bounded_residual": "residual=BoundedResidual()",
     "decay": "weight_decay",
+    "decoupled_weight_decay": "weight_decay, which always is decoupled",
     "eps": "epsilon",
     "hybrid_base": "PlasticityModulated(...) around that optimizer",
+    "layer_scope": "PlasticityModulated(..., modulate=...)",
     "lr": "learning_rate",
+    "modulation_strength": "PlasticityModulated(..., strength=...)",
+    "momentum": "PlasticityModulated(SGD(momentum=...)), or beta_1=...",
     "orthogonal_residual": "residual=OrthogonalResidual()",
     "parameterwise": "per_parameter",
+    "residual_max_ratio": "residual=BoundedResidual(max_ratio=...)",
     "warmup_epochs": "plasticity_scale=PlasticityWarmup(...)",
 }
 # The shortest way in a step that a rate may be meant for.
@@ -29,9 +34,9 @@ _loading = ContextVar("loading", default=False)
 
 
 @contextmanager
-def loading():
-    """Within, a rate may be one that has decayed in earlier training."""
-    token = _loading.set(True)
+def loading(saved):
+    """Within, if so, a rate may be one that has decayed in earlier training."""
+    token = _loading.set(saved)
     try:
         yield
     finally:
@@ -72,6 +77,18 @@ def warn_of_small_rate(optimizer, learning_rate):
             f"`learning_rate` of NeuroPlastic is below {SHORTEST}, as Adam's may be, "
             "but it is the length of a whole variable's step: training hardly moves. "
             "Write NeuroPlastic(0.1), the default, or search from 0.01 to 0.3.",
+            stacklevel=3,
+        )
+
+
+def warn_of_small_strength(optimizer, strength):
+    """A warning where the learning rate of a named optimizer stands in its place."""
+    given = isinstance(optimizer, str) and isinstance(strength, Real)
+    if given and 0 < strength < 0.01:
+        warnings.warn(
+            f"`strength` changes hardly anything at {strength}. If that is meant for "
+            "the learning rate, write it within, as in "
+            f"PlasticityModulated(keras.optimizers.Adam({strength})).",
             stacklevel=3,
         )
 

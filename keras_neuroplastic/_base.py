@@ -194,7 +194,8 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
                 config[name] = deserialize_keras_object(
                     config[name], custom_objects=custom_objects
                 )
-        with _advice.loading():
+        # What was saved has a name, what is written by hand has seldom one.
+        with _advice.loading("name" in config):
             return super().from_config(config, custom_objects=custom_objects)
 
 

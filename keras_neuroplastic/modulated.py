@@ -130,6 +130,7 @@ class PlasticityModulated(WrappingOptimizer):
     ) -> None:
         _inner.refuse_arguments(kwargs)
         _advice.refuse_arguments(type(self), kwargs)
+        _advice.warn_of_small_strength(optimizer, strength)
         super().__init__(optimizer, name)
         self.strength = strength
         self.max_ratio = max_ratio

@@ -21,6 +21,9 @@ RATE = r"Write NeuroPlastic\(0\.1\)"
         ("max_aplha", "write max_alpha"),
         ("parameterwise", "write per_parameter"),
         ("hybrid_base", r"write PlasticityModulated\("),
+        ("momentum", r"write PlasticityModulated\(SGD\(momentum="),
+        ("residual_max_ratio", r"write residual=BoundedResidual\(max_ratio="),
+        ("decoupled_weight_decay", "write weight_decay, which"),
         ("zzz", "no argument of NeuroPlastic. Received"),
     ],
 )
@@ -101,12 +104,34 @@ def test_a_rate_without_a_warning(rate, options):
 def test_a_rate_that_has_decayed():
     """It falls in training, and is then saved, loaded and copied."""
     optimizer = NeuroPlastic()
+    optimizer.build([keras.Variable(1.0)])
     optimizer.learning_rate = 1e-5
     config = keras.saving.serialize_keras_object(optimizer)
     assert float(keras.optimizers.get(config).learning_rate) == np.float32(1e-5)
     assert float(pickle.loads(pickle.dumps(optimizer)).learning_rate) > 0
     with pytest.warns(UserWarning, match=RATE):  # no longer while loading
         NeuroPlastic(1e-5)
+
+
+def test_a_rate_that_is_set_or_configured():
+    """As a search over the rates of another optimizer does."""
+    optimizer = NeuroPlastic()
+    with pytest.warns(UserWarning, match=RATE) as caught:
+        optimizer.learning_rate = 1e-4
+    assert [warning.filename for warning in caught] == [__file__]
+    name = "keras_neuroplastic>NeuroPlastic"
+    with pytest.warns(UserWarning, match=RATE):
+        keras.optimizers.get({"class_name": name, "config": {"learning_rate": 1e-4}})
+    optimizer.learning_rate = 0.01
+
+
+def test_a_rate_in_the_place_of_the_strength():
+    told = r"`strength` .* at 0\.001.*write it within, as in .*Adam\(0\.001\)"
+    with pytest.warns(UserWarning, match=told):
+        PlasticityModulated("adam", 1e-3)
+    for strength in (0.0, 0.1):
+        PlasticityModulated("adam", strength)  # a warning would be an error here
+    PlasticityModulated(keras.optimizers.Adam(), 1e-3)
 
 
 def test_one_warning_of_many_trials():
