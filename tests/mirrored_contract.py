@@ -36,7 +36,7 @@ def strategy():
 
 
 # One of each kind; `test_steps_with_the_sum_in_a_graph` takes all.
-@pytest.fixture(params=["default", "adam", "modulated_sgd"])
+@pytest.fixture(params=["default", "modulated_adam", "modulated_sgd"])
 def entry(request):
     return LINEUP[request.param]
 

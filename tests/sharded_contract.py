@@ -105,8 +105,8 @@ def test_a_step_as_on_gpus(kind, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_step_of_adam(kind):
-    entry = LINEUP["adam"]
+def test_a_step_of_modulated_adam(kind):
+    entry = LINEUP["modulated_adam"]
     got = after_steps(entry, LAYOUTS["three ways"], KINDS[kind])
     assert_all(got, *wanted(entry), entry.error)
 

@@ -28,7 +28,15 @@ def modulated(plasticity_scale=1.0, **arguments):
     )
 
 
-both = pytest.mark.parametrize("optimizer", [NeuroPlastic, modulated])
+def modulated_adam(**arguments):
+    """As by default, where nothing has to be compiled for it."""
+    return PlasticityModulated(keras.optimizers.Adam(0.01, **arguments))
+
+
+BOTH = [NeuroPlastic, modulated]
+if keras.backend.backend() == "torch":
+    BOTH.append(modulated_adam)
+both = pytest.mark.parametrize("optimizer", BOTH)
 
 
 class Record(keras.callbacks.Callback):

@@ -1,6 +1,7 @@
 """PlasticityModulated around every optimizer there is."""
 
 import inspect
+import json
 from functools import partial
 
 import keras
@@ -74,6 +75,39 @@ def test_without_strength_nothing_changes_by_a_bit(name, options):
     for a, b in zip(got, want, strict=False):
         np.testing.assert_array_equal(a, b)
     assert len(got) == len(want) + len(SHAPES)  # an activity each
+
+
+def continued(name, with_state=True):
+    """Values after four steps, and where a copy took over after two."""
+    first = PlasticityModulated(INNER[name](), **SIGNALS)
+    variables = [keras.Variable(x, dtype="float32") for x in INITIAL]
+    step = stepper(first, variables)
+    for gradients in GRADIENTS[:2]:
+        step(gradients)
+    config = json.dumps(keras.optimizers.serialize(first))
+    second = keras.optimizers.get(json.loads(config))
+    copies = [keras.Variable(value(v), dtype="float32") for v in variables]
+    step_of_copy = stepper(second, copies)
+    if with_state:
+        second.set_weights([value(v) for v in first.variables])
+    for gradients in GRADIENTS[2:]:
+        step(gradients)
+        step_of_copy(gradients)
+    return (
+        [value(v) for v in [*of_model, *optimizer.variables]]
+        for of_model, optimizer in ((variables, first), (copies, second))
+    )
+
+
+def test_a_copy_goes_on_to_the_same_bit(name):
+    """Made of the configuration, written as JSON, and of the variables."""
+    for want, got in zip(*continued(name), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_a_copy_without_the_variables_does_not():
+    want, got = continued("SGD", with_state=False)
+    assert not np.array_equal(got[0], want[0])
 
 
 def moves(make, **options):

@@ -27,11 +27,17 @@ def modulated(**arguments):
     )
 
 
-both = pytest.mark.parametrize("make", [NeuroPlastic, modulated])
+def modulated_adam(**arguments):
+    """As by default, where nothing has to be compiled for it."""
+    return PlasticityModulated(keras.optimizers.Adam(0.01, **arguments))
+
+
+BOTH = [NeuroPlastic, modulated, *[modulated_adam] * (BACKEND == "torch")]
+both = pytest.mark.parametrize("make", BOTH)
 
 
 def slots(optimizer):
-    return [*optimizer._activities, *optimizer._momentums, *optimizer._variances]
+    return [slot for of_kind in optimizer._lists.values() for slot in of_kind]
 
 
 @both
