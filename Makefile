@@ -35,7 +35,8 @@ demo: .venv/demo
 export JAX_COMPILATION_CACHE_DIR = $(CURDIR)/build/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS = 0
 # Each begins with half of the files: those of a file find what it has compiled.
-IN_TWO = --numprocesses 2 --dist worksteal
+PROCESSES = 2
+IN_TWO = --numprocesses $(PROCESSES) --dist worksteal
 # XLA makes code that runs slower, and makes it in a third of the time; a NaN still passes
 # through a maximum.
 XLA_IN_A_HURRY = --xla_backend_optimization_level=0 \
@@ -43,7 +44,13 @@ XLA_IN_A_HURRY = --xla_backend_optimization_level=0 \
 	--xla_cpu_enable_fast_min_max=false
 PYTEST = .venv/bin/python -m pytest $(IN_TWO)
 
-test: docs test-jax test-tensorflow test-tensorflow-jit test-torch
+# Two suites at a time, each in one process, which imports and compiles for all its tests;
+# the longest first.
+test: docs .venv/dev
+	@echo "Two suites at a time; each shows its tests when it ends, in some minutes."
+	$(MAKE) --no-print-directory --jobs 2 --output-sync PROCESSES=0 \
+		others-tensorflow others-jax test-torch test-tensorflow-jit \
+		numbers-tensorflow numbers-jax
 
 # Steps beside NumPy's and the published ones, from the code that users get; all else from
 # the other.
