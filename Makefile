@@ -35,8 +35,7 @@ demo: .venv/demo
 export JAX_COMPILATION_CACHE_DIR = $(CURDIR)/build/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS = 0
 # Each begins with half of the files: those of a file find what it has compiled.
-PROCESSES = 2
-IN_TWO = --numprocesses $(PROCESSES) --dist worksteal
+IN_TWO = --numprocesses 2 --dist worksteal
 # XLA makes code that runs slower, and makes it in a third of the time; a NaN still passes
 # through a maximum.
 XLA_IN_A_HURRY = --xla_backend_optimization_level=0 \
@@ -44,13 +43,7 @@ XLA_IN_A_HURRY = --xla_backend_optimization_level=0 \
 	--xla_cpu_enable_fast_min_max=false
 PYTEST = .venv/bin/python -m pytest $(IN_TWO)
 
-# Two suites at a time, each in one process, which imports and compiles for all its tests;
-# the longest first.
-test: docs .venv/dev
-	@echo "Two suites at a time; each shows its tests when it ends, in some minutes."
-	$(MAKE) --no-print-directory --jobs 2 --output-sync PROCESSES=0 \
-		others-tensorflow others-jax test-torch test-tensorflow-jit \
-		numbers-tensorflow numbers-jax
+test: docs test-jax test-tensorflow test-tensorflow-jit test-torch
 
 # Steps beside NumPy's and the published ones, from the code that users get; all else from
 # the other.
@@ -68,8 +61,7 @@ others-jax others-tensorflow: others-%: .venv/dev
 # What surrounds a step once more, with the step compiled by XLA.
 test-tensorflow-jit: .venv/dev
 	KERAS_BACKEND=tensorflow JIT_COMPILE=1 XLA_FLAGS="$(XLA_IN_A_HURRY)" $(PYTEST) \
-		tests/test_averaging.py tests/test_composition.py \
-		tests/test_precision.py tests/test_sparse.py \
+		tests/test_composition.py tests/test_precision.py tests/test_sparse.py \
 		tests/test_saving.py::test_keras_file --junitxml build/tensorflow-jit.xml
 
 # Two test processes share the cores; two threads each would wait for one another. XLA is

@@ -20,7 +20,7 @@ from keras_neuroplastic import NeuroPlastic
 
 DEVICES = 4
 STEPS = 3
-SHAPES = [(512, 256), (128, 256), (1024, 128), (16, 8), (3,), ()]
+SHAPES = [(512, 256), (128, 256), (16, 8), (3,), ()]
 
 
 def drawn(*seed):
