@@ -10,22 +10,37 @@ from numbers import Real
 from keras import optimizers
 from keras.optimizers.schedules import LearningRateSchedule
 
-# What other libraries and the published code call it.
+# What other libraries and the published code call it, for both classes and for each.
 ELSEWHERE = {
     "betas": "beta_1=..., beta_2=...",
-    "bounded_residual": "residual=BoundedResidual()",
     "decay": "weight_decay",
-    "decoupled_weight_decay": "weight_decay, which always is decoupled",
     "eps": "epsilon",
-    "hybrid_base": "PlasticityModulated(...) around that optimizer",
-    "layer_scope": "PlasticityModulated(..., modulate=...)",
     "lr": "learning_rate",
-    "modulation_strength": "PlasticityModulated(..., strength=...)",
-    "momentum": "PlasticityModulated(SGD(momentum=...)), or beta_1=...",
-    "orthogonal_residual": "residual=OrthogonalResidual()",
     "parameterwise": "per_parameter",
-    "residual_max_ratio": "residual=BoundedResidual(max_ratio=...)",
     "warmup_epochs": "plasticity_scale=PlasticityWarmup(...)",
+}
+ELSEWHERE_OF = {
+    "NeuroPlastic": {
+        "bounded_residual": "residual=BoundedResidual()",
+        "decoupled_weight_decay": "weight_decay, which always is decoupled",
+        "hybrid_base": "PlasticityModulated(...) around that optimizer",
+        "layer_scope": "PlasticityModulated(..., modulate=...)",
+        "modulation_max_ratio": "PlasticityModulated(..., max_ratio=...)",
+        "modulation_strength": "PlasticityModulated(..., strength=...)",
+        "modulation_target": "PlasticityModulated(..., target=...)",
+        "momentum": "PlasticityModulated(SGD(momentum=...))",
+        "orthogonal_residual": "residual=OrthogonalResidual()",
+        "residual_max_ratio": "residual=BoundedResidual(max_ratio=...)",
+    },
+    "PlasticityModulated": {
+        "decoupled_weight_decay": "weight_decay of the optimizer within",
+        "hybrid_base": "optimizer",
+        "layer_scope": "modulate",
+        "modulation_max_ratio": "max_ratio",
+        "modulation_strength": "strength",
+        "modulation_target": "target",
+        "momentum": "that of the optimizer within",
+    },
 }
 # The shortest way in a step that a rate may be meant for.
 SHORTEST = 1e-3
@@ -34,9 +49,9 @@ _loading = ContextVar("loading", default=False)
 
 
 @contextmanager
-def loading(saved):
-    """Within, if so, a rate may be one that has decayed in earlier training."""
-    token = _loading.set(saved)
+def loading(saved=True):
+    """Within, if saved, a rate may be one that has decayed in earlier training."""
+    token = _loading.set(saved or _loading.get())
     try:
         yield
     finally:
@@ -46,9 +61,10 @@ def loading(saved):
 def refuse_arguments(cls, arguments):
     """A TypeError for arguments that a class does not have."""
     known = list(inspect.signature(cls).parameters)
+    elsewhere = ELSEWHERE | ELSEWHERE_OF.get(cls.__name__, {})
     for name, value in arguments.items():
         close = get_close_matches(name, known, 1)
-        instead = ELSEWHERE.get(name, close[0] if close else None)
+        instead = elsewhere.get(name, close[0] if close else None)
         advice = f": write {instead}" if instead else ""
         raise TypeError(
             f"`{name}` is no argument of {cls.__name__}{advice}. "
@@ -59,6 +75,7 @@ def refuse_arguments(cls, arguments):
 def similar_optimizer(name):
     """The name of an optimizer that is like this one, or that of Adam."""
     known = {n.lower(): n.lower() for n in dir(optimizers) if n[0].isupper()}
+    known.pop("lamb", None)  # which Keras does not find by its name
     known["neuroplastic"] = "keras_neuroplastic>NeuroPlastic"
     close = get_close_matches(name.lower().split(">")[-1], known, 1)
     return known[close[0]] if close else "adam"
@@ -81,14 +98,15 @@ def warn_of_small_rate(optimizer, learning_rate):
         )
 
 
-def warn_of_small_strength(optimizer, strength):
-    """A warning where the learning rate of a named optimizer stands in its place."""
-    given = isinstance(optimizer, str) and isinstance(strength, Real)
-    if given and 0 < strength < 0.01:
+def warn_of_small_strength(inner, strength):
+    """A warning where a learning rate stands in its place."""
+    if _loading.get() or not isinstance(strength, Real):
+        return
+    if 0 < strength < 0.01:
         warnings.warn(
-            f"`strength` changes hardly anything at {strength}. If that is meant for "
+            f"`strength` changes hardly anything at {strength:g}. If that is meant for "
             "the learning rate, write it within, as in "
-            f"PlasticityModulated(keras.optimizers.Adam({strength})).",
+            f"PlasticityModulated(keras.optimizers.{type(inner).__name__}({strength:g})).",
             stacklevel=3,
         )
 

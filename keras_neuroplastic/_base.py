@@ -200,7 +200,8 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
 
 
 def _restore(cls, config, state):
-    optimizer = cls.from_config(config)
+    with _advice.loading():
+        optimizer = cls.from_config(config)
     for variable, value in zip(optimizer.variables, state, strict=False):
         variable.assign(value)
     if len(state) > len(optimizer.variables):

@@ -51,9 +51,11 @@ def accept(optimizer, custom_objects=None):
 def deserialize(config, custom_objects, received):
     """The optimizer of a configuration, a saved one or one written by hand."""
     try:
-        if "module" in config:  # of every class, also where Keras lists it nowhere
-            return keras.saving.deserialize_keras_object(config, custom_objects)
-        return optimizers.deserialize(dict(config), custom_objects)
+        found = optimizers.deserialize(dict(config), custom_objects)
+        if not isinstance(found, optimizers.Optimizer):
+            # Some, as Lamb, are not among those that Keras knows by name.
+            found = keras.saving.deserialize_keras_object(config, custom_objects)
+        return found
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             "`optimizer` must be a configuration such as {'class_name': 'Adam', "
@@ -64,8 +66,9 @@ def deserialize(config, custom_objects, received):
 def serialize(optimizer):
     """The configuration of an optimizer, also for the other backends."""
     config = keras.saving.serialize_keras_object(optimizer)
-    # PyTorch has its own classes for Keras's, which go by the same names.
-    if config["module"].startswith("keras.src.backend."):
+    # PyTorch has its own classes for Keras's, which go by the same names. A class of a
+    # script has no module.
+    if (config["module"] or "").startswith("keras.src.backend."):
         config["module"] = "keras.optimizers"
         config["registered_name"] = None
     return config

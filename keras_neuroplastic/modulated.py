@@ -130,8 +130,9 @@ class PlasticityModulated(WrappingOptimizer):
     ) -> None:
         _inner.refuse_arguments(kwargs)
         _advice.refuse_arguments(type(self), kwargs)
-        _advice.warn_of_small_strength(optimizer, strength)
         super().__init__(optimizer, name)
+        if not isinstance(optimizer, keras.optimizers.Optimizer):
+            _advice.warn_of_small_strength(self.inner_optimizer, strength)
         self.strength = strength
         self.max_ratio = max_ratio
         self.target = target

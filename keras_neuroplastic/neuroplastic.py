@@ -170,11 +170,6 @@ class NeuroPlastic(UpdatingOptimizer):
         _validation.check_together(self)
         _advice.warn_of_small_rate(self, learning_rate)
 
-    def __setattr__(self, name, value):
-        super().__setattr__(name, value)
-        if name == "learning_rate" and not self.built:
-            _advice.warn_of_small_rate(self, value)
-
     @classmethod
     def gradient_only(cls, learning_rate: LearningRate = 0.1, **kwargs: Any) -> Self:
         """The ablation of the paper: the gradient signal alone, without any slots.

@@ -1,5 +1,6 @@
 """Wrong names and rates that lead nowhere are answered with what to write."""
 
+import copy
 import pickle
 import warnings
 
@@ -21,7 +22,9 @@ RATE = r"Write NeuroPlastic\(0\.1\)"
         ("max_aplha", "write max_alpha"),
         ("parameterwise", "write per_parameter"),
         ("hybrid_base", r"write PlasticityModulated\("),
-        ("momentum", r"write PlasticityModulated\(SGD\(momentum="),
+        ("layer_scope", r"write PlasticityModulated\(\.\.\., modulate="),
+        ("modulation_strength", r"write PlasticityModulated\(\.\.\., strength="),
+        ("momentum", r"write PlasticityModulated\(SGD\(momentum=\.\.\.\)\)\. Rec"),
         ("residual_max_ratio", r"write residual=BoundedResidual\(max_ratio="),
         ("decoupled_weight_decay", "write weight_decay, which"),
         ("zzz", "no argument of NeuroPlastic. Received"),
@@ -37,8 +40,23 @@ def test_a_wrong_argument(name, instead):
 def test_a_wrong_argument_of_the_wrapper():
     with pytest.raises(TypeError, match=r"`max_ration`.*write max_ratio"):
         PlasticityModulated("adam", max_ration=0.5)
-    with pytest.raises(TypeError, match=r"`lr`.*as in Adam\(learning_rate=0\.5\)"):
-        PlasticityModulated("adam", lr=0.5)
+    for name, within in (("lr", "learning_rate"), ("decay", "weight_decay")):
+        with pytest.raises(TypeError, match=rf"`{name}`.*as in Adam\({within}=0\.5\)"):
+            PlasticityModulated("adam", **{name: 0.5})
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("decoupled_weight_decay", "write weight_decay of the optimizer within"),
+        ("layer_scope", "write modulate"),
+        ("modulation_strength", "write strength"),
+        ("modulation_target", "write target"),
+    ],
+)
+def test_an_argument_of_the_published_hybrid(name, instead):
+    with pytest.raises(TypeError, match=rf"`{name}`.*{instead}\. Received"):
+        PlasticityModulated("adam", **{name: True})
 
 
 @pytest.mark.parametrize(
@@ -48,6 +66,7 @@ def test_a_wrong_argument_of_the_wrapper():
         ("keras_neuroplastic>Neuroplastic", "'keras_neuroplastic>NeuroPlastic'"),
         ("admaw", "'adamw'"),
         ("Addam", "'adam'"),
+        ("lamb", "'adam'"),  # which Keras knows by its class alone
         ("zzz", "'adam'"),
     ],
 )
@@ -113,25 +132,43 @@ def test_a_rate_that_has_decayed():
         NeuroPlastic(1e-5)
 
 
-def test_a_rate_that_is_set_or_configured():
-    """As a search over the rates of another optimizer does."""
-    optimizer = NeuroPlastic()
-    with pytest.warns(UserWarning, match=RATE) as caught:
-        optimizer.learning_rate = 1e-4
-    assert [warning.filename for warning in caught] == [__file__]
+def test_a_rate_in_a_configuration_written_by_hand():
+    """As a search over the rates of another optimizer writes it."""
     name = "keras_neuroplastic>NeuroPlastic"
     with pytest.warns(UserWarning, match=RATE):
         keras.optimizers.get({"class_name": name, "config": {"learning_rate": 1e-4}})
-    optimizer.learning_rate = 0.01
+
+
+def test_a_rate_that_warms_up():
+    optimizer = NeuroPlastic()
+    optimizer.learning_rate = 1e-4  # a warning would be an error here
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Nameless(NeuroPlastic):
+    """Its configuration has no name, as one written by hand."""
+
+    def get_config(self):
+        return {"learning_rate": float(self.learning_rate)}
+
+
+def test_a_copy_of_one_whose_rate_has_decayed():
+    optimizer = Nameless()
+    optimizer.learning_rate = 1e-5
+    assert float(copy.deepcopy(optimizer).learning_rate) > 0
 
 
 def test_a_rate_in_the_place_of_the_strength():
-    told = r"`strength` .* at 0\.001.*write it within, as in .*Adam\(0\.001\)"
-    with pytest.warns(UserWarning, match=told):
-        PlasticityModulated("adam", 1e-3)
+    told = r"`strength` .* at 0\.001\. .*write it within, as in .*SGD\(0\.001\)"
+    config = keras.optimizers.serialize(keras.optimizers.SGD())
+    for optimizer in ("sgd", config):
+        with pytest.warns(UserWarning, match=told) as caught:
+            PlasticityModulated(optimizer, np.float32(1e-3))
+        assert [warning.filename for warning in caught] == [__file__]
     for strength in (0.0, 0.1):
-        PlasticityModulated("adam", strength)  # a warning would be an error here
-    PlasticityModulated(keras.optimizers.Adam(), 1e-3)
+        PlasticityModulated("sgd", strength)  # a warning would be an error here
+    weak = PlasticityModulated(keras.optimizers.SGD(), 1e-3)
+    assert copy.deepcopy(weak).strength == 1e-3
 
 
 def test_one_warning_of_many_trials():

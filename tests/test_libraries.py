@@ -15,8 +15,9 @@ MAKERS = {
         keras.optimizers.Adam(0.05), max_alpha=4.0
     ),
 }
-# Where they are compiled, only the one that has two configurations to be carried.
-TRIED = MAKERS if keras.backend.backend() == "torch" else ["modulated"]
+# One of them where they are compiled.
+COMPILED = {"jax": ["modulated"], "tensorflow": ["NeuroPlastic"]}
+TRIED = COMPILED.get(keras.backend.backend(), list(MAKERS))
 each_optimizer = pytest.mark.parametrize(
     "make", [MAKERS[name] for name in TRIED], ids=TRIED
 )
