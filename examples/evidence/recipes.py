@@ -10,6 +10,7 @@ from examples.evidence.tables import markdown, seeds
 KINDS = {
     "dense": ("dense layers", "accuracy, %"),
     "convolutional": ("convolutions", "accuracy, %"),
+    "resnet": ("residual network", "accuracy, %"),
     "lstm": ("LSTM", "loss"),
     "transformer_classifier": ("transformer classifier (like BERT)", "accuracy, %"),
     "gpt": ("causal transformer (like GPT)", "loss"),

@@ -6,7 +6,7 @@ python -m examples.recipes.every --tune --optimizer adam plastic-adam
 import importlib
 
 NAMES = ["dense", "policy", "tabular", "recommender", "convolutional", "flow", "vae"]
-NAMES += ["gan", "lstm", "transformer_classifier", "gpt"]
+NAMES += ["gan", "lstm", "resnet", "transformer_classifier", "gpt"]
 
 
 def main(argv=None):
