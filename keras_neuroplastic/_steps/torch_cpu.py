@@ -155,8 +155,7 @@ class Step:
         else:
             self.move_activity(block, magnitude)
             u = torch.mul(h, self.mean_plasticity(means), out=block.update)
-        u = u.view(-1)
-        return torch.dot(u, u).item()
+        return torch_kernels.square(u.view(-1))
 
     def move_activity(self, block, magnitude):
         if "activity" in block.traces:

@@ -10,6 +10,9 @@ from keras_neuroplastic import _dtypes
 LARGEST = {getattr(torch, name): value for name, value in _dtypes.LARGEST.items()}
 # As many steps of Adam as make its bias corrections vanish.
 FOREVER = torch.tensor(float("inf"))
+# How many squares are added in float32: some processors lose a digit with four times as
+# many, and two with a million.
+ADDED = 2**16
 
 
 def activity(block, magnitude, weight, rule):
@@ -64,11 +67,16 @@ def unfused_memory(block, rule):
     torch.div(m, root, out=block.update)
 
 
+def square(x):
+    """‖x‖² of a flat tensor, as a float."""
+    return sum(torch.dot(part, part).item() for part in x.split(ADDED))
+
+
 def norm(x):
     """‖x‖ as a float, whatever the size of the elements."""
     x = x.reshape(-1)
     x = x.float() if x.dtype.itemsize == 2 else x
-    square = torch.dot(x, x).item()
-    if 1e-20 < square < 1e30:
-        return square**0.5
+    found = square(x)
+    if 1e-20 < found < 1e30:
+        return found**0.5
     return torch.linalg.vector_norm(x, dtype=torch.float64).item()
