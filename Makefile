@@ -47,22 +47,25 @@ test: docs test-jax test-tensorflow test-tensorflow-jit test-torch
 
 # Steps beside NumPy's and the published ones, from the code that users get; all else from
 # the other.
-NUMBERS = tests/test_twin.py tests/test_golden.py
+NUMBERS_tensorflow = tests/test_twin.py tests/test_golden.py
+# And what counts the instructions of that code.
+NUMBERS_jax = $(NUMBERS_tensorflow) tests/test_jax.py
 test-jax test-tensorflow: test-%: numbers-% others-%
 
 numbers-jax numbers-tensorflow: numbers-%: .venv/dev
-	KERAS_BACKEND=$* $(PYTEST) $(NUMBERS) tests/test_$*.py \
-		--junitxml build/$*.numbers.xml
+	KERAS_BACKEND=$* $(PYTEST) $(NUMBERS_$*) --junitxml build/$*.numbers.xml
 
 others-jax others-tensorflow: others-%: .venv/dev
 	KERAS_BACKEND=$* XLA_FLAGS="$(XLA_IN_A_HURRY)" $(PYTEST) \
-		$(patsubst %,--ignore=%,$(NUMBERS) tests/test_$*.py) --junitxml build/$*.xml
+		$(addprefix --ignore=,$(NUMBERS_$*)) --junitxml build/$*.xml
 
 # What surrounds a step once more, with the step compiled by XLA.
 test-tensorflow-jit: .venv/dev
 	KERAS_BACKEND=tensorflow JIT_COMPILE=1 XLA_FLAGS="$(XLA_IN_A_HURRY)" $(PYTEST) \
-		tests/test_composition.py tests/test_precision.py tests/test_sparse.py \
-		tests/test_saving.py::test_keras_file $(addprefix tests/test_averaging.py::, \
+		tests/test_precision.py tests/test_sparse.py tests/test_saving.py::test_keras_file \
+		$(addprefix tests/test_composition.py::, \
+		test_clipping test_dynamic_loss_scale test_multi_optimizer_fit) \
+		$(addprefix tests/test_averaging.py::, \
 		test_between_real_updates_nothing_moves \
 		test_a_learning_rate_set_later_takes_effect \
 		test_a_scheduler_callback_takes_effect) --junitxml build/tensorflow-jit.xml

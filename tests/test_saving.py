@@ -223,11 +223,8 @@ def copied_twice(optimizer):
 @pytest.mark.parametrize(
     ("copied", "name"),
     [
-        (pickled, "plain"),
         (pickled, "schedules"),
-        (copy.deepcopy, "average"),
         (copied_twice, "average"),
-        (pickled, "modulated adam"),
         (pickled, "modulated nadam"),
         (copy.deepcopy, "modulated average"),
         (copied_twice, "modulated user"),
