@@ -10,7 +10,7 @@ from numbers import Real
 from keras import optimizers
 from keras.optimizers.schedules import LearningRateSchedule
 
-# What other libraries and the published code call it, for both classes and for each.
+# What other libraries and the published code call it.
 ELSEWHERE = {
     "betas": "beta_1=..., beta_2=...",
     "decay": "weight_decay",
@@ -19,28 +19,28 @@ ELSEWHERE = {
     "parameterwise": "per_parameter",
     "warmup_epochs": "plasticity_scale=PlasticityWarmup(...)",
 }
-ELSEWHERE_OF = {
-    "NeuroPlastic": {
-        "bounded_residual": "residual=BoundedResidual()",
-        "decoupled_weight_decay": "weight_decay, which always is decoupled",
-        "hybrid_base": "PlasticityModulated(...) around that optimizer",
-        "layer_scope": "PlasticityModulated(..., modulate=...)",
-        "modulation_max_ratio": "PlasticityModulated(..., max_ratio=...)",
-        "modulation_strength": "PlasticityModulated(..., strength=...)",
-        "modulation_target": "PlasticityModulated(..., target=...)",
-        "momentum": "PlasticityModulated(SGD(momentum=...))",
-        "orthogonal_residual": "residual=OrthogonalResidual()",
-        "residual_max_ratio": "residual=BoundedResidual(max_ratio=...)",
-    },
-    "PlasticityModulated": {
-        "decoupled_weight_decay": "weight_decay of the optimizer within",
-        "hybrid_base": "optimizer",
-        "layer_scope": "modulate",
-        "modulation_max_ratio": "max_ratio",
-        "modulation_strength": "strength",
-        "modulation_target": "target",
-        "momentum": "that of the optimizer within",
-    },
+# Where that differs: for NeuroPlastic,
+BY_ITSELF = ELSEWHERE | {
+    "bounded_residual": "residual=BoundedResidual()",
+    "decoupled_weight_decay": "weight_decay, which always is decoupled",
+    "hybrid_base": "PlasticityModulated(...) around that optimizer",
+    "layer_scope": "PlasticityModulated(..., modulate=...)",
+    "modulation_max_ratio": "PlasticityModulated(..., max_ratio=...)",
+    "modulation_strength": "PlasticityModulated(..., strength=...)",
+    "modulation_target": "PlasticityModulated(..., target=...)",
+    "momentum": "PlasticityModulated(SGD(momentum=...))",
+    "orthogonal_residual": "residual=OrthogonalResidual()",
+    "residual_max_ratio": "residual=BoundedResidual(max_ratio=...)",
+}
+# and for PlasticityModulated.
+AROUND_ANOTHER = ELSEWHERE | {
+    "decoupled_weight_decay": "weight_decay of the optimizer within",
+    "hybrid_base": "optimizer",
+    "layer_scope": "modulate",
+    "modulation_max_ratio": "max_ratio",
+    "modulation_strength": "strength",
+    "modulation_target": "target",
+    "momentum": "that of the optimizer within",
 }
 # The shortest way in a step that a rate may be meant for.
 SHORTEST = 1e-3
@@ -58,10 +58,9 @@ def loading(saved=True):
         _loading.reset(token)
 
 
-def refuse_arguments(cls, arguments):
-    """A TypeError for arguments that a class does not have."""
+def refuse_arguments(cls, arguments, elsewhere):
+    """A TypeError for arguments that a class lacks, by their names elsewhere."""
     known = list(inspect.signature(cls).parameters)
-    elsewhere = ELSEWHERE | ELSEWHERE_OF.get(cls.__name__, {})
     for name, value in arguments.items():
         close = get_close_matches(name, known, 1)
         instead = elsewhere.get(name, close[0] if close else None)
@@ -100,9 +99,8 @@ def warn_of_small_rate(optimizer, learning_rate):
 
 def warn_of_small_strength(inner, strength):
     """A warning where a learning rate stands in its place."""
-    if _loading.get() or not isinstance(strength, Real):
-        return
-    if 0 < strength < 0.01:
+    number = isinstance(strength, Real) and not _loading.get()
+    if number and 0 < strength < 0.01:
         warnings.warn(
             f"`strength` changes hardly anything at {strength:g}. If that is meant for "
             "the learning rate, write it within, as in "

@@ -129,7 +129,7 @@ class PlasticityModulated(WrappingOptimizer):
         **kwargs: Never,
     ) -> None:
         _inner.refuse_arguments(kwargs)
-        _advice.refuse_arguments(type(self), kwargs)
+        _advice.refuse_arguments(type(self), kwargs, _advice.AROUND_ANOTHER)
         super().__init__(optimizer, name)
         if not isinstance(optimizer, keras.optimizers.Optimizer):
             _advice.warn_of_small_strength(self.inner_optimizer, strength)

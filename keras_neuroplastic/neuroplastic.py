@@ -135,7 +135,7 @@ class NeuroPlastic(UpdatingOptimizer):
         name: str | None = None,
         **kwargs: Never,
     ) -> None:
-        _advice.refuse_arguments(type(self), kwargs)
+        _advice.refuse_arguments(type(self), kwargs, _advice.BY_ITSELF)
         super().__init__(
             learning_rate=learning_rate,
             weight_decay=weight_decay,

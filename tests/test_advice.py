@@ -59,6 +59,15 @@ def test_an_argument_of_the_published_hybrid(name, instead):
         PlasticityModulated("adam", **{name: True})
 
 
+def test_a_wrong_argument_of_a_subclass():
+    classes = (NeuroPlastic, PlasticityModulated)
+    own, around = (type("Own", (cls,), {}) for cls in classes)
+    with pytest.raises(TypeError, match=r"no argument of Own: write residual="):
+        own(bounded_residual=True)
+    with pytest.raises(TypeError, match=r"no argument of Own: write modulate\."):
+        around("adam", layer_scope="head")
+
+
 @pytest.mark.parametrize(
     ("name", "instead"),
     [
