@@ -145,7 +145,7 @@ clean:
 .venv/dev: pyproject.toml | .venv/bin/python
 	$(PIP) '$(TORCH)'
 	$(PIP) --editable '.[tensorflow,jax,torch,monitor,examples,keras-hub,keras-cv,libraries,dev]'
-	touch $@ .venv/demo
+	touch $@ .venv/demo .venv/lint
 
 .venv/docs: pyproject.toml | .venv/bin/python
 	$(PIP) --editable '.[docs]'

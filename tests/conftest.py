@@ -28,10 +28,13 @@ def pytest_ignore_collect(collection_path):
     name = collection_path.name
     if name == "typed_use.py":  # for mypy alone
         return True
-    of_studies = name.startswith("test_study_") or name == "test_evidence.py"
-    # Running and resuming them is tried compiled, too, once.
-    again = name == "test_study.py" and backend() == "tensorflow"
-    return True if again or (of_studies and backend() != "torch") else None
+    if name.startswith("test_study_") or name == "test_evidence.py":
+        tried_on = ["torch"]
+    elif name == "test_study.py":  # running and resuming them, also compiled
+        tried_on = ["torch", "jax"]
+    else:
+        return None
+    return None if backend() in tried_on else True
 
 
 @pytest.fixture(autouse=True)

@@ -50,6 +50,14 @@ def modulated(inner, **options):
     return make
 
 
+def modulated_adam(**arguments):
+    """As by default, at a rate that shows."""
+    return PlasticityModulated(keras.optimizers.Adam(0.01, **arguments))
+
+
+# Further ones for tests of what surrounds a step, where nothing has to be compiled.
+UNCOMPILED = [modulated_adam] if keras.backend.backend() == "torch" else []
+
 ADAM = partial(AdamReference, beta_2=0.999, epsilon=1e-7)
 # float32 keeps four digits of the correction 1 - 0.999**t.
 ADAM_ERROR = 1e-4

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from lineup import UNCOMPILED
 from toy import BATCHES_PER_EPOCH, assert_close, assert_identical, data, fit, weights
 from toy import make_model as make
 
@@ -28,15 +29,7 @@ def modulated(plasticity_scale=1.0, **arguments):
     )
 
 
-def modulated_adam(**arguments):
-    """As by default, where nothing has to be compiled for it."""
-    return PlasticityModulated(keras.optimizers.Adam(0.01, **arguments))
-
-
-BOTH = [NeuroPlastic, modulated]
-if keras.backend.backend() == "torch":
-    BOTH.append(modulated_adam)
-both = pytest.mark.parametrize("optimizer", BOTH)
+both = pytest.mark.parametrize("optimizer", [NeuroPlastic, modulated, *UNCOMPILED])
 
 
 class Record(keras.callbacks.Callback):

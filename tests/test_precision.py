@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from lineup import assert_weights, stepper, value
+from lineup import UNCOMPILED, assert_weights, stepper, value
 from reference import Reference
 from toy import JIT, assert_close, assert_identical, data, fit, make_model, weights
 
@@ -27,13 +27,7 @@ def modulated(**arguments):
     )
 
 
-def modulated_adam(**arguments):
-    """As by default, where nothing has to be compiled for it."""
-    return PlasticityModulated(keras.optimizers.Adam(0.01, **arguments))
-
-
-BOTH = [NeuroPlastic, modulated, *[modulated_adam] * (BACKEND == "torch")]
-both = pytest.mark.parametrize("make", BOTH)
+both = pytest.mark.parametrize("make", [NeuroPlastic, modulated, *UNCOMPILED])
 
 
 def slots(optimizer):
