@@ -6,8 +6,9 @@ The step of PyTorch's eager mode runs on fake CUDA tensors, which have shapes an
 numbers, and every operation is counted: the kernels that it launches, the numbers that
 it copies from the host or back, each of which waits for all that was launched before,
 and the memory that it reads and writes, in passes over the parameters. Operations on
-lists launch as often as the tables in PyTorch's MultiTensorApply.cuh say. These are
-counts, not times.
+lists launch as often as the tables in PyTorch's MultiTensorApply.cuh say. Of watched
+steps, of which several are collected at once, it is the mean. These are counts, not
+times.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from benchmarks.contestants import KERAS
 from benchmarks.parameter_sets import PARAMETER_SETS
 from benchmarks.report import print_table
 from keras_neuroplastic import NeuroPlastic
+from keras_neuroplastic._steps.torch_cuda_statistics import TOGETHER
 
 CUDA = (13, 12)
 # Tensors and chunks that one launch takes of one list, of two, and so on; the same of
@@ -236,15 +238,16 @@ def torch_step(kind, shapes):
     return lambda: adam(theta, g, m, v, [], steps, **options)
 
 
-def count(name, shapes, dtype="float32"):
-    """The `Count` of one step."""
+def count(name, shapes, dtype="float32", steps=1):
+    """The `Count` of one step, or of several."""
     with fake_gpu(), torch.no_grad():
         if name in OF_KERAS:
             step = keras_step(OF_KERAS[name], shapes, dtype)
         else:
             step = torch_step(OF_TORCH[name], shapes)
         with Count() as counted:
-            step()
+            for _ in range(steps):
+                step()
     return counted
 
 
@@ -265,10 +268,12 @@ def main():
         shapes, rows = PARAMETER_SETS[set_name], []
         parameters = sum(map(math.prod, shapes))
         for name in options.optimizers:
-            counted = count(name, shapes)
+            steps = TOGETHER if name.endswith(" watched") else 1
+            counted = count(name, shapes, steps=steps)
             numbers = *counted.launches.values(), counted.copies, counted.reads
-            passes = counted.bytes / 4 / parameters
-            rows.append([name, *(f"{n:,}" for n in numbers), f"{passes:.1f}"])
+            means = (f"{round(n / steps, 1):,g}" for n in numbers)
+            passes = counted.bytes / 4 / parameters / steps
+            rows.append([name, *means, f"{passes:.1f}"])
             if options.operations:
                 print(name, dict(counted.operations.most_common()))
         launches_of = [f"launches, CUDA {cuda}" for cuda in CUDA]

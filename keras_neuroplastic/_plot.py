@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from keras_neuroplastic.statistics import share_at_bounds
+from keras_neuroplastic.collecting import share_at_bounds
 
 MOST_ROWS, MOST_BANDS, LONGEST_NAME = 40, 6, 30
 # Two colours that everyone can tell apart, also in grey.

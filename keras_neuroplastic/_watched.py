@@ -5,7 +5,7 @@ from contextlib import nullcontext
 
 from keras import ops
 
-from keras_neuroplastic import rules, statistics
+from keras_neuroplastic import collecting, rules, statistics
 from keras_neuroplastic._dtypes import step_dtype
 
 
@@ -20,9 +20,10 @@ class Watched:
     def collect_statistics(self) -> None:
         """Has every step from now on collect statistics; `plasticity_statistics` reads.
 
-        They take two more variables of the optimizer, which are not saved. A step that
-        has been compiled must be compiled again: where `PlasticityMonitor` calls this,
-        it sees to that; by yourself, call `model.make_train_function(force=True)`. One
+        They take two more variables of the optimizer, which are not saved and, on a
+        GPU under PyTorch, are up to date once the statistics are read. A step that has
+        been compiled must be compiled again: where `PlasticityMonitor` calls this, it
+        sees to that; by yourself, call `model.make_train_function(force=True)`. One
         that `torch.compile` has made cannot be differentiated while it is watched.
         """
         if not self._collects and self._stepped is not None:
@@ -41,11 +42,11 @@ class Watched:
         sizes = [math.prod(grid.counts) for grid in grids]
         dtypes = {step_dtype(variable.dtype) for variable in self._stepped}
         dtype = "float64" if "float64" in dtypes else "float32"
-        weights = statistics.weights(sizes).astype(dtype)
+        weights = collecting.weights(sizes).astype(dtype)
         kept = {"_grids": grids, "_sizes": sizes, "_weights": weights}
         vars(self).update(kept)  # not for Keras to track
         for name, width in (
-            ("totals", len(statistics.TOTALS)),
+            ("totals", len(collecting.TOTALS)),
             ("sample", statistics.width(sizes)),
         ):
             shape, path = (len(sizes), width), f"plasticity_{name}"
@@ -70,6 +71,6 @@ class Watched:
         weights = self._weights if weights is None else weights
         weights = ops.convert_to_tensor(weights, self._totals.dtype)
         old = map(ops.convert_to_tensor, (self._totals, self._sample))
-        new = statistics.collect(*old, self._plasticity, seen, weights)
+        new = collecting.collect(*old, self._plasticity, seen, weights)
         for slot, value in zip((self._totals, self._sample), new, strict=True):
             self.assign(slot, rules.stored(value))

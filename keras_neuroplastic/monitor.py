@@ -9,13 +9,13 @@ import numpy as np
 from keras_neuroplastic import _validation
 from keras_neuroplastic._types import Patterns
 from keras_neuroplastic._validation import matches
+from keras_neuroplastic.collecting import share_at_bounds
 from keras_neuroplastic.reading import (
     begin_anew,
     optimizers_within,
     plasticity_statistics,
     watched_paths,
 )
-from keras_neuroplastic.statistics import share_at_bounds
 
 if TYPE_CHECKING:
     import pandas

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras.optimizers import Optimizer
 
-from keras_neuroplastic import _validation, statistics
+from keras_neuroplastic import _steps, _validation, collecting
 from keras_neuroplastic._base import PlasticityOptimizer
 
 
@@ -98,12 +98,13 @@ def plasticity_statistics(
             )
         if each._totals is None:
             continue
+        _steps.collect_waiting(each)
         totals, samples = (
             keras.ops.convert_to_numpy(v) for v in (each._totals, each._sample)
         )
         for row, variable in enumerate(each._stepped):
             path, size = next(paths), math.prod(variable.shape)
-            summary = statistics.summary(totals[row], samples[row, : each._sizes[row]])
+            summary = collecting.summary(totals[row], samples[row, : each._sizes[row]])
             if summary is not None and size:
                 told[path] = {"size": size, **summary}
     if reset:
@@ -115,5 +116,6 @@ def begin_anew(optimizer):
     """Forgets what the steps did, unread."""
     for each in optimizers_within(optimizer):
         if each._totals is not None:
+            _steps.collect_waiting(each)
             totals = each._totals
             totals.assign(keras.ops.zeros(totals.shape, totals.dtype))

@@ -41,6 +41,11 @@ def pytest_ignore_collect(collection_path):
 def fixed_seed():
     import keras
 
+    if backend() == "jax":
+        import jax
+
+        # A GPU would multiply matrices of float32 in fewer digits.
+        jax.config.update("jax_default_matmul_precision", "highest")
     keras.utils.set_random_seed(41)
 
 
@@ -54,17 +59,23 @@ def gradients():
         torch.set_grad_enabled(True)
 
 
+def set_dtype(name):
+    """Of what comes after; the policy would stay that of the first layer ever made."""
+    import keras
+
+    keras.config.set_floatx(name)
+    keras.config.set_dtype_policy(name)
+
+
 @pytest.fixture
 def float64():
     """Makes float64 the default dtype of Keras, and allows it in JAX."""
-    import keras
-
     if backend() == "jax":
         import jax
 
         jax.config.update("jax_enable_x64", True)
-    keras.config.set_floatx("float64")
+    set_dtype("float64")
     yield "float64"
-    keras.config.set_floatx("float32")
+    set_dtype("float32")
     if backend() == "jax":
         jax.config.update("jax_enable_x64", False)

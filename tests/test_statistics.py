@@ -18,6 +18,7 @@ from keras_neuroplastic import (
     BoundedResidual,
     NeuroPlastic,
     PlasticityModulated,
+    collecting,
     plasticity_statistics,
     statistics,
 )
@@ -249,13 +250,13 @@ def test_many_steps_are_told_as_exactly_as_few():
     alpha = (1.3 + 0.009 * np.random.default_rng(0).normal(size=(1, 100))).astype("f4")
     numbers = np.full((1, len(statistics.OF_UPDATES)), 0.3741596, "float32")
     seen = statistics.Seen(alpha, alpha, alpha, numbers, np.ones((1, 1), "float32"))
-    totals = np.zeros((1, len(statistics.TOTALS)), "float32")
-    weights = statistics.weights([100]).astype("float32")
+    totals = np.zeros((1, len(collecting.TOTALS)), "float32")
+    weights = collecting.weights([100]).astype("float32")
     p = NeuroPlastic()
     for _ in range(30_000):
         arrays = totals, alpha, p, seen, weights
-        totals, sample = statistics.collect(*arrays, xp=np)
-    told = statistics.summary(totals[0], sample[0])
+        totals, sample = collecting.collect(*arrays, xp=np)
+    told = collecting.summary(totals[0], sample[0])
     assert told["steps"] == 30_000
     assert told["alpha_std"] == pytest.approx(np.std(alpha, dtype="float64"), rel=1e-5)
     assert told["gain"] == pytest.approx(0.3741596, rel=1e-6)

@@ -14,6 +14,7 @@ from keras_neuroplastic import (
     NeuroPlastic,
     PlasticityModulated,
     PlasticityWarmup,
+    plasticity_statistics,
 )
 
 if keras.backend.backend() != "torch":
@@ -33,7 +34,11 @@ from benchmarks import gpu_count_torch
 from benchmarks.parameter_sets import PARAMETER_SETS
 from keras_neuroplastic import rules
 from keras_neuroplastic._steps import torch as torch_steps
-from keras_neuroplastic._steps import torch_cuda, torch_cuda_modulated
+from keras_neuroplastic._steps import (
+    torch_cuda,
+    torch_cuda_modulated,
+    torch_cuda_statistics,
+)
 from keras_neuroplastic._sums import plain
 
 SHAPES = [(5, 7), (40,), (3,), (1,), (), (0, 4), (64, 65)]
@@ -120,6 +125,47 @@ def test_what_is_skipped_is_kept_to_the_bit(together):
     for is_spoilt, old, new in zip([1, 0, 1], before, state(), strict=True):
         for a, b in zip(old, new, strict=True):
             assert np.array_equal(a, b) == is_spoilt
+
+
+WATCHED = {
+    "NeuroPlastic": lambda: NeuroPlastic(max_update_norm=5.0, adaptation_rate=0.3),
+    "scheduled": lambda: NeuroPlastic(plasticity_scale=PlasticityWarmup(30)),
+    "one α a variable": lambda: NeuroPlastic(per_parameter=False),
+    "some skipped": lambda: NeuroPlastic(skip_nonfinite=True),
+    "modulated": lambda: around_momentum(PlasticityModulated, max_ratio=0.5),
+    "modulated, one α a variable": lambda: around_momentum(
+        PlasticityModulated, per_parameter=False
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WATCHED)
+def test_steps_collected_together_are_told_as_one_by_one(case, monkeypatch, float64):
+    """Of variables that some steps leave out, and at a rate that changes."""
+
+    def told(together):
+        monkeypatch.setattr(torch_steps, "has_lists", lambda theta: together)
+        rng = np.random.default_rng(8)
+        variables = [keras.Variable(rng.normal(size=shape)) for shape in SHAPES]
+        optimizer = WATCHED[case]()
+        optimizer.build(variables)
+        optimizer.collect_statistics()
+        for i in range(30):
+            grads = [torch.tensor(rng.normal(size=shape) * 9**-i) for shape in SHAPES]
+            if case == "some skipped" and i % 4 == 1:
+                grads[i % 3].view(-1)[0] = torch.nan
+            stepped = slice(2 if i in (11, 12, 29) else 0, None)
+            optimizer.apply(grads[stepped], variables[stepped])
+            optimizer.learning_rate = 0.01 * (1 + i)
+        return list(plasticity_statistics(optimizer).values())
+
+    monkeypatch.setattr(torch_cuda_statistics, "TOGETHER", 8)
+    got, want = told(True), told(False)
+    assert [x["steps"] for x in got] == [x["steps"] for x in want]
+    assert len({x["steps"] for x in got}) > 1
+    for found, expected in zip(got, want, strict=True):
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name], value, 1e-11, 1e-12, err_msg=name)
 
 
 def test_slots_and_weights_may_be_replaced(together):

@@ -25,6 +25,10 @@ def collect(optimizer):
     optimizer.collect_step()
 
 
+def collect_waiting(optimizer):
+    """Collects what steps have kept until then; most keep nothing."""
+
+
 def watched(optimizer, step):
     """The step, and what the optimizer collects of it."""
     if not optimizer.collects_statistics:
@@ -51,11 +55,16 @@ match backend():
             watched,
         )
     case "torch":
-        from keras_neuroplastic._steps.torch import choose, collect, keep_values
+        from keras_neuroplastic._steps.torch import (
+            choose,
+            collect,
+            collect_waiting,
+            keep_values,
+        )
     case _:
 
         def choose(optimizer, otherwise):
             return otherwise
 
 
-__all__ = ["choose", "keep_values", "one_by_one", "watched"]
+__all__ = ["choose", "collect_waiting", "keep_values", "one_by_one", "watched"]

@@ -11,7 +11,7 @@ from functools import cache, lru_cache, partial
 import keras
 import tensorflow as tf
 
-from keras_neuroplastic import _sums, statistics
+from keras_neuroplastic import _sums, collecting, statistics
 from keras_neuroplastic._dtypes import step_dtype
 from keras_neuroplastic._sums.tensorflow import compiled_for
 
@@ -147,15 +147,15 @@ def everywhere(optimizer, step, collect, gradients, variables, numbers, *others)
 
 def collect(settings, sizes, rows, dtype):
     """What adds the `Seen` of such rows to the totals and samples with such handles."""
-    widths = len(statistics.TOTALS), statistics.width(sizes)
+    widths = len(collecting.TOTALS), statistics.width(sizes)
     shapes = [(len(sizes), width) for width in widths]
 
     def add(totals, sample, parts):
         handles = totals, sample
         old = [read(h, dtype, s) for h, s in zip(handles, shapes, strict=True)]
         seen = statistics.rows(parts, [[row] for row in rows], sizes, dtype.name)
-        weights = tf.constant(statistics.weights(sizes), dtype)
-        new = statistics.collect(*old, settings, seen, weights)
+        weights = tf.constant(collecting.weights(sizes), dtype)
+        new = collecting.collect(*old, settings, seen, weights)
         for handle, value in zip(handles, new, strict=True):
             tf.raw_ops.AssignVariableOp(resource=handle, value=value)
 

@@ -22,6 +22,7 @@ from keras_neuroplastic._steps import (
     torch_modulated,
     torch_statistics,
 )
+from keras_neuroplastic._steps.torch_cuda_statistics import collect_waiting
 
 try:
     from keras.src.backend.common.stateless_scope import in_stateless_scope
@@ -50,6 +51,8 @@ def choose(optimizer, otherwise):
 @torch.no_grad()
 def collect(optimizer):
     """Adds what was seen of a step to the statistics."""
+    if not torch.compiler.is_compiling():
+        collect_waiting(optimizer)  # steps before it
     if counts_by_numpy(optimizer):
         torch_statistics.collect(optimizer)
         return

@@ -17,8 +17,16 @@ from keras import ops
 
 from keras_neuroplastic import rules
 from keras_neuroplastic._dtypes import saturate, step_dtype
-from keras_neuroplastic._steps.torch_cuda_statistics import Watch, lengths, rate
+from keras_neuroplastic._steps.torch_cuda_statistics import Watch
 from keras_neuroplastic._steps.torch_kernels import LARGEST
+from keras_neuroplastic._steps.torch_lists import (
+    copied,
+    dense,
+    lengths,
+    memory_like,
+    put_back,
+    scaled,
+)
 from keras_neuroplastic._steps.torch_scratch import remembered
 
 # The largest numbers below 1, and as many steps of Adam as make their powers vanish.
@@ -56,12 +64,10 @@ def step(optimizer, members, learning_rate, update):
         eta = ops.convert_to_tensor(learning_rate, name).to(device)
         watch = None
         if optimizer.collects_statistics:
-            watch = Watch(optimizer, rows, dtype)
+            watch = Watch(optimizer, rows)
         options = {"eta": eta, "watch": watch, **numbers, **constants}
         options["sizes"] = sizes_of(optimizer, tuple(rows), copies[0])
         update(p, copies[0], traces, *further, **options)
-        if watch:
-            optimizer.see(indices, watch.seen)
     for tensors, moved in zip(moving, copies, strict=True):
         put_back(tensors, moved)
 
@@ -89,7 +95,7 @@ def update(
 
 def move(p, theta, traces, g, eta, scale, weight_decay, sizes, watch):
     """The same of gradients that are finite, or make NaN of their variables."""
-    found = signals(traces, g, sizes, p)
+    found = signals(traces, g, sizes, p, watch)
     if eta.dtype == torch.float64 and p.stabilizes:
         # As in the rules, for nothing is wider to sum the squares of u in.
         _, h = scaled(found.gains[0], g)
@@ -100,17 +106,22 @@ def move(p, theta, traces, g, eta, scale, weight_decay, sizes, watch):
         h, small = g, 2.0 ** -min(max(exponent, 0), 64)
         unit = 1 / small
     if p.per_parameter:
-        _, u = plasticity(found, p, scale, small)
+        alpha, u = plasticity(found, p, scale, small)
+        if watch:
+            watch.alpha = watch.sample(alpha) / small
         torch._foreach_mul_(u, h)
     else:
-        _, u = scaled(rules.plasticity(found, p, scale), h, small)
+        alpha = rules.plasticity(found, p, scale)
+        if watch:
+            watch.alpha = alpha
+        _, u = scaled(alpha, h, small)
     stable = rules.Stabilized(None, None, unit, False, 1.0)
     if p.stabilizes:
         stable = rules.stabilizing(lengths(u), unit, sizes, p)
     elif watch:
         stable = stable._replace(length=lengths(u))
     if watch:
-        watch.see(found, traces, g, scale, stable, unit, rate(eta, theta))
+        watch.see(found, stable, unit, eta, g, theta)
     decayed = [x for x, decay in zip(theta, weight_decay, strict=True) if decay]
     if decayed:
         etas = [eta] * len(decayed)
@@ -119,9 +130,9 @@ def move(p, theta, traces, g, eta, scale, weight_decay, sizes, watch):
     torch._foreach_addcmul_(theta, factor.unbind(), u, value=-1.0)
 
 
-def signals(traces, g, sizes, p):
+def signals(traces, g, sizes, p, watch=None):
     """Moves the traces; the signals, as in `rules.py`, of all variables."""
-    magnitude = torch._foreach_abs(g)
+    magnitude = watch.see_magnitude(g) if watch else torch._foreach_abs(g)
     values = [magnitude]
     if "activity" in traces:
         torch._foreach_lerp_(traces["activity"], magnitude, 1 - p.activity_decay)
@@ -176,9 +187,6 @@ def plasticity(found, p, scale, small=1.0):
     return flat, alpha
 
 
-# Lists of tensors
-
-
 def sizes_of(optimizer, rows, tensors):
     """Their numbers of elements, as a vector that comes from the host once."""
     like = tensors[0]
@@ -189,45 +197,3 @@ def sizes_of(optimizer, rows, tensors):
 
     kept = optimizer.__dict__.setdefault("_sizes_of", {})
     return remembered(kept, (rows, like.dtype, like.device), make)
-
-
-def memory_like(tensors, make=torch.empty):
-    """One piece of memory, and parts of it in the shapes of the tensors."""
-    size = sum(x.numel() for x in tensors)
-    flat = make(size, dtype=tensors[0].dtype, device=tensors[0].device)
-    return flat, torch._utils._unflatten_dense_tensors(flat, tensors)
-
-
-def copied(tensors):
-    flat, copies = memory_like(tensors)
-    torch._foreach_copy_(copies, tensors)
-    return flat, copies
-
-
-def scaled(numbers, tensors, factor=1.0):
-    """Each tensor times its number, times `factor`.
-
-    PyTorch has one kernel for products with a list of numbers where something is
-    added to them; a product alone would be one kernel a variable.
-    """
-    flat, products = memory_like(tensors, torch.zeros)
-    torch._foreach_addcmul_(products, numbers.unbind(), tensors, value=factor)
-    return flat, products
-
-
-def dense(tensors, dtype):
-    """The tensors, or where they have another dtype or memory order, copies."""
-    others = [x for x in tensors if x.dtype != dtype or not x.is_contiguous()]
-    if not others:
-        return list(tensors)
-    copies = [torch.empty(x.shape, dtype=dtype, device=x.device) for x in others]
-    torch._foreach_copy_(copies, others)
-    copies = dict(zip(map(id, others), copies, strict=True))
-    return [copies.get(id(x), x) for x in tensors]
-
-
-def put_back(tensors, moved):
-    """Writes to the tensors what became of their copies."""
-    pairs = [(x, y) for x, y in zip(tensors, moved, strict=True) if x is not y]
-    if pairs:
-        torch._foreach_copy_(*zip(*pairs, strict=True))

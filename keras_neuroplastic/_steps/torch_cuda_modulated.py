@@ -8,7 +8,7 @@ import torch
 
 from keras_neuroplastic import rules
 from keras_neuroplastic._steps import torch_cuda
-from keras_neuroplastic._steps.torch_cuda_statistics import lengths, rate
+from keras_neuroplastic._steps.torch_lists import copied, lengths, scaled
 from keras_neuroplastic._sums import where
 from keras_neuroplastic.modulation import TINY
 
@@ -16,14 +16,22 @@ from keras_neuroplastic.modulation import TINY
 def update(p, theta, traces, g, before, eta, scale, strength, max_ratio, sizes, watch):
     """`modulation.step`, but for an update that is stabilised."""
     found = torch_cuda.signals(traces, g, sizes, p)
-    moved = torch._foreach_sub(before, theta)  # η b
+    if watch:
+        inner, moved = copied(before)
+        torch._foreach_sub_(moved, theta)
+    else:
+        moved = torch._foreach_sub(before, theta)  # η b
     if p.per_parameter:
-        flat, part = torch_cuda.plasticity(found, p, scale)
-        flat.sub_(1.0)
+        whole, part = torch_cuda.plasticity(found, p, scale)
+        if watch:
+            watch.alpha = watch.sample(whole)
+        whole.sub_(1.0)
         torch._foreach_mul_(part, moved)
     else:
         alpha = rules.plasticity(found, p, scale)
-        _, part = torch_cuda.scaled(alpha - 1, moved)
+        if watch:
+            watch.alpha = alpha
+        whole, part = scaled(alpha - 1, moved)
     factor = torch.ones_like(found.gains[0]) * strength
     if p.target == "trust" or max_ratio is not None:
         norms = map(lengths, (before, moved, part))
@@ -31,11 +39,12 @@ def update(p, theta, traces, g, before, eta, scale, strength, max_ratio, sizes, 
     factor = factor.to(eta.dtype)
     torch._foreach_addcmul_(theta, factor.unbind(), part, value=-1.0)
     if watch:
-        raw = torch._foreach_sub(before, theta)  # η (b + d)
+        raw = lengths(torch._foreach_sub(before, theta))  # of η (b + d)
         unit = 1 / where(eta > 0, eta, 1.0)
-        stable = rules.Stabilized(None, lengths(raw), unit, False, 1.0)
-        made = torch_cuda.scaled(factor, part)[1], raw
-        watch.see(found, traces, g, scale, stable, unit, rate(eta, before), made)
+        stable = rules.Stabilized(None, raw, unit, False, 1.0)
+        plastic = factor[:, None] * watch.sample(whole)
+        made = plastic, watch.sample(inner) + plastic
+        watch.see(found, stable, unit, eta, g, before, *made)
 
 
 def shorten(p, old, moved, part, eta, strength, max_ratio):

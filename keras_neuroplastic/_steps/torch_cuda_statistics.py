@@ -1,118 +1,180 @@
 """The statistics of a step of all variables of a GPU together.
 
-As in `statistics.py`, of the rows of matrices: one for each variable.
+As in `statistics.py`, of the rows of matrices: one for each variable. An operation on
+so few elements takes a GPU no longer than one on many, so a step only takes its
+samples, and what was seen of several steps is collected at once.
 """
 
 import math
-from collections import defaultdict
+from itertools import accumulate
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
-from keras_neuroplastic import rules, statistics
+from keras_neuroplastic import collecting, rules, statistics
+from keras_neuroplastic._steps.torch_lists import copied, lengths
 from keras_neuroplastic._steps.torch_scratch import remembered
+from keras_neuroplastic._steps.torch_statistics import flat
 from keras_neuroplastic._sums import where
 
-# So many variables of one shape, with at most so many elements each, are cheaper copied
-# as one than as a kernel each.
-FEWEST, SMALL = 4, 2**12
+# Steps that are collected at once: more of them save little, and take more memory.
+TOGETHER = 16
+
+
+class Sight(NamedTuple):
+    """Of a step: samples, a row for each variable, and vectors with its numbers."""
+
+    alpha: Any  # a matrix, or a vector where each variable has one α
+    magnitude: Any  # of the gradient; None where the next two are given
+    plastic: Any  # as in `statistics.Seen`
+    update: Any
+    mean: Any  # of |g|, and what makes it 1
+    scale: Any
+    length: Any  # as in `rules.Stabilized`
+    factor: Any
+    clipped: Any
+    gain: Any
+    unit: Any
+    gradient_norm: Any
+    theta_norm: Any
+    eta: Any
+    moved: Any  # 0 where the step was skipped; None where none may be
 
 
 class Watch:
-    """Sees the step of variables with certain rows among the statistics."""
+    """Sees one step of the variables with certain rows among the statistics.
 
-    def __init__(self, optimizer, rows, dtype):
-        self.p, self.dtype = optimizer._plasticity, dtype
-        self.grids = [optimizer._grids[row] for row in rows]
-        self.width = statistics.width(optimizer._sizes)
+    `alpha` is given it: a sample, or a vector where each variable has one α; and
+    `moved`, where some steps may be skipped.
+    """
+
+    def __init__(self, optimizer, rows):
+        self.optimizer, self.rows = optimizer, tuple(rows)
         self.kept = optimizer.__dict__.setdefault("_watched", {})
-        self.key = tuple(rows)
-        self.moved = None  # by each variable, where some steps may be skipped
+        self.alpha = self.magnitude = self.moved = None
 
-    def see(self, found, traces, g, scale, stable, unit, rate, made=None):
-        """Keeps `statistics.Seen`.
-
-        `stable`, `unit` and `rate` are as in `statistics.seen`; `made` are lists of the
-        plastic part and of the update, where those are not made of α.
-        """
-        seen = {k: self.sample(k, tensors) for k, tensors in traces.items()}
-        h = self.sample("gradient", g)
-        gains = [gain[:, None] for gain in torch.stack(list(found.gains)).unbind()]
-        values = rules.values(seen, h, self.p)
-        found = rules.Signals(values, found.means[..., None], gains)
-        alpha = rules.plasticity(found, self.p, scale) + torch.zeros_like(h)
-        if made is None:
-            h = h * gains[0]
-            plastic = (alpha - rules.gradient_plasticity(found, self.p)) * h
-            update = alpha * h
-        else:
-            plastic, update = map(self.sample, ("plastic", "update"), made)
-        self.seen = statistics.seen(
-            alpha,
-            plastic,
-            update,
-            stable._replace(
-                length=column(stable.length),
-                factor=column(stable.factor),
-                clipped=column(stable.clipped),
-                gain=column(stable.gain),
-            ),
-            column(unit),
-            column(lengths(g)),
-            column(rate),
-        )
-        if self.moved is not None:
-            self.seen = self.seen._replace(moved=self.moved[:, None])
-
-    def sample(self, name, tensors):
-        """A matrix of what is looked at of each tensor."""
+    def sample(self, whole):
+        """A matrix of what is looked at, of all variables in one piece of memory."""
 
         def make():
-            shape, device = (len(tensors), self.width), tensors[0].device
-            matrix = torch.zeros(shape, dtype=self.dtype, device=device)
-            return matrix, self.parts(matrix)
+            grids = [self.optimizer._grids[row] for row in self.rows]
+            places = places_of(grids, statistics.width(self.optimizer._sizes))
+            return torch.tensor(places, device=whole.device)
 
-        key = name, self.key, self.dtype
-        matrix, parts = remembered(self.kept, key, make)
-        for grid, rows, targets, index in parts:
-            found = [tensors[row] for row in rows]
-            if index is None:
-                torch._foreach_copy_(targets, [x[grid.slices] for x in found])
-            else:
-                stacked = torch.stack(found)[(slice(None), *grid.slices)]
-                targets.index_copy_(0, index, stacked.reshape(len(rows), -1))
-        return matrix
+        return whole.take(remembered(self.kept, (self.rows, whole.device), make))
 
-    def parts(self, matrix):
-        """Of each shape its grid, its rows, where they go, and which rows those are.
+    def see_magnitude(self, tensors):
+        """Takes a sample of |g|, of which it makes one piece of memory."""
+        whole, magnitude = copied(tensors)
+        self.magnitude = self.sample(whole.abs_())
+        return magnitude
 
-        Variables of one shape are put together first if they are many and small.
+    def see(self, found, stable, unit, eta, g, theta, plastic=None, update=None):
+        """At last keeps all until it is collected.
+
+        `stable` and `unit` are as in `statistics.seen`; `plastic` and `update` are
+        samples, where those are not made of α.
         """
-        by_grid, parts = defaultdict(list), []
-        for row, grid in enumerate(self.grids):
-            by_grid[grid].append(row)
-        for grid, rows in by_grid.items():
-            size = math.prod(grid.counts)
-            if len(rows) >= FEWEST and math.prod(grid.shape) <= SMALL:
-                index = torch.tensor(rows, device=matrix.device)
-                parts.append((grid, rows, matrix[:, :size], index))
-            else:
-                targets = [matrix[row, :size].view(grid.counts) for row in rows]
-                parts.append((grid, rows, targets, None))
-        return parts
+        gradient_norm, theta_norm = lengths([*g, *theta]).view(2, -1).unbind()
+        sight = Sight(
+            *(self.alpha, self.magnitude, plastic, update),
+            *(found.means[0], found.gains[0], stable.length, stable.factor),
+            *(stable.clipped, stable.gain, unit, gradient_norm, theta_norm),
+            *(eta.clone(), self.moved),  # a rate is set anew in place
+        )
+        wait(self.optimizer, self.rows, sight)
 
 
-def lengths(tensors):
-    """The norm of each, whatever the size of its elements in float32."""
-    return torch.stack(torch._foreach_norm(tensors, 2, dtype=torch.float64))
+def wait(optimizer, rows, sight):
+    """Keeps what was seen of a step until there are several of the same variables."""
+    waiting = optimizer.__dict__.setdefault("_waiting", {})
+    key = rows, *(x for x in sight if not isinstance(x, torch.Tensor))
+    if key not in waiting:
+        if any(set(rows) & set(others) for others, *_ in waiting):
+            collect_waiting(optimizer)  # or an older sample would stay for the last
+        waiting[key] = []
+    waiting[key].append(sight)
+    if len(waiting[key]) == TOGETHER:
+        collect(optimizer, rows, waiting.pop(key))
 
 
-def rate(eta, theta):
-    """η / ‖θ‖ of each, and 0 where θ is."""
-    length = lengths(theta)
-    some = length > 0
-    return where(some, eta / where(some, length, 1.0), 0.0)
+@torch.no_grad()
+def collect_waiting(optimizer):
+    """Collects what was kept."""
+    waiting = optimizer.__dict__.get("_waiting", {})
+    while waiting:
+        key = rows, *_ = next(iter(waiting))
+        collect(optimizer, rows, waiting.pop(key))
 
 
-def column(x):
-    """A vector as a matrix; a number as it is."""
-    return x[:, None] if isinstance(x, torch.Tensor) and x.ndim else x
+def collect(optimizer, rows, sights):
+    """Adds steps of the variables in these rows to the statistics."""
+    p = optimizer._plasticity
+    totals, sample = optimizer._totals._value, optimizer._sample._value
+    made = seen(Sight(*map(stacked, zip(*sights, strict=True))), p)
+    made = statistics.Seen(*(x.to(totals) for x in made))
+
+    def make():
+        chosen = np.array(rows), optimizer._weights[list(rows)]
+        return [torch.tensor(x, device=totals.device) for x in chosen]
+
+    at, weights = remembered(optimizer._watched, rows, make)
+    count = (made.moved > 0).to(totals.dtype)
+    found = torch.cat([count, *collecting.of_step(p, made, weights)], -1)
+    while len(found) > 1:
+        half = len(found) // 2
+        pairs = added(found[:half], found[half : 2 * half])
+        found = torch.cat([pairs, found[2 * half :]])
+    totals.index_copy_(0, at, added(totals.index_select(0, at), found[0]))
+    alpha = made.alpha[-1]
+    if sights[0].moved is not None:
+        alpha = sample.index_select(0, at)
+        for moved, one in zip(made.moved, made.alpha, strict=True):
+            alpha = where(moved > 0, one, alpha)
+    sample.index_copy_(0, at, alpha)
+
+
+def added(totals, others):
+    """The totals of the steps of both."""
+    count, *rest = others.split([1, len(collecting.MEANS), 2], -1)
+    return where(count > 0, collecting.added(totals, count, *rest), totals)
+
+
+def seen(sight, p):
+    """`statistics.Seen` of several steps, in a row of matrices."""
+    plastic, update = sight.plastic, sight.update
+    if plastic is None:
+        h = sight.magnitude * sight.scale
+        followed = [sight.magnitude], sight.mean[None], [sight.scale]
+        first = rules.gradient_plasticity(rules.Signals(*followed), p)
+        plastic, update = (sight.alpha - first) * h, sight.alpha * h
+    found = statistics.seen(
+        sight.alpha + torch.zeros_like(update),  # one of a variable is of all
+        plastic,
+        update,
+        rules.Stabilized(None, sight.length, sight.factor, sight.clipped, sight.gain),
+        sight.unit,
+        sight.gradient_norm,
+        statistics.ratio(sight.eta, sight.theta_norm),
+    )
+    return found if sight.moved is None else found._replace(moved=sight.moved)
+
+
+def stacked(values):
+    """What was kept of several steps, so that it may be multiplied with matrices."""
+    if not isinstance(values[0], torch.Tensor):
+        return values[0]  # or they would have been kept apart
+    x = torch.stack(values)
+    return x if x.ndim == 3 else x.view(len(x), -1, 1)
+
+
+def places_of(grids, width):
+    """Where the elements to look at lie, of variables one after another in memory."""
+    starts = accumulate((math.prod(grid.shape) for grid in grids), initial=0)
+    matrix = np.empty((len(grids), width), "int64")
+    for row, grid, start in zip(matrix, grids, starts, strict=False):
+        places = start + flat(grid)
+        row[:] = places[0]  # beyond its elements, whose weights are 0
+        row[: len(places)] = places
+    return matrix

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from keras_neuroplastic import statistics
+from keras_neuroplastic import collecting, statistics
 from keras_neuroplastic._steps.torch_kernels import norm
 
 
@@ -105,7 +105,7 @@ def collect(optimizer):
     slots = [x._value.numpy() for x in (optimizer._totals, optimizer._sample)]
     with np.errstate(all="ignore"):  # a NaN shows in the statistics
         settings = optimizer._plasticity, seen, optimizer._weights
-        new = statistics.collect(*slots, *settings, xp=np)
+        new = collecting.collect(*slots, *settings, xp=np)
     for slot, value in zip(slots, new, strict=True):
         slot[:] = value
 
