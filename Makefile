@@ -62,7 +62,10 @@ others-jax others-tensorflow: others-%: .venv/dev
 # What surrounds a step once more, with the step compiled by XLA.
 test-tensorflow-jit: .venv/dev
 	KERAS_BACKEND=tensorflow JIT_COMPILE=1 XLA_FLAGS="$(XLA_IN_A_HURRY)" $(PYTEST) \
-		tests/test_precision.py tests/test_sparse.py tests/test_saving.py::test_keras_file \
+		tests/test_sparse.py tests/test_saving.py::test_keras_file \
+		$(addprefix tests/test_precision.py::, test_mixed_precision_follows_float32 \
+		test_an_overflowing_batch_leaves_every_slot_untouched test_float8 test_lora \
+		test_a_fixed_loss_scale_changes_nothing) \
 		$(addprefix tests/test_composition.py::, \
 		test_clipping test_dynamic_loss_scale test_multi_optimizer_fit) \
 		$(addprefix tests/test_averaging.py::, \

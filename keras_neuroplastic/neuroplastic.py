@@ -192,6 +192,24 @@ class NeuroPlastic(UpdatingOptimizer):
         warmup = PlasticityWarmup(2 * steps, scale=2.0, stair_steps=steps)
         return cls(**{"learning_rate": 0.1, "plasticity_scale": warmup, **overrides})
 
+    @classmethod
+    def many_inputs(cls, learning_rate: LearningRate = 0.3, **overrides: Any) -> Self:
+        """For linear models of few examples with many inputs that tell them nothing.
+
+        The activity signal alone, α in [0, 5], neither norm limit nor gain: what gets
+        small gradients for long gets steps that are smaller still. With nothing to
+        limit an update, a deep network wants a tenth of this rate, and has another form
+        to try first. Not of the paper; results.md in docs says where it is ahead.
+
+        Args:
+            learning_rate: η, as of the class. Defaults to 0.3.
+            **overrides: Arguments of the class, each replacing one of these.
+        """
+        signals = {"activity_weight": 1.0, "gradient_weight": 0.0, "memory_weight": 0.0}
+        limits = {"min_alpha": 0.0, "max_alpha": 5.0}
+        free = {"max_update_norm": None, "adaptation_rate": 0.0}
+        return cls(learning_rate, **{**signals, **limits, **free, **overrides})
+
     def build(self, variables):
         """Creates the slots of `variables`, a list of trainable variables."""
         if self.built:

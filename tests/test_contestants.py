@@ -9,6 +9,7 @@ pytest.importorskip("filelock", reason="needs the extra `examples`")
 from examples.harness.l1 import L1SGD
 from examples.harness.optimizers import BARE, KERAS, LEARNING_RATES, OPTIMIZERS
 from examples.harness.variants import BASES, CHANGES
+from keras_neuroplastic import NeuroPlastic
 
 
 def test_a_step_with_an_l1_penalty():
@@ -38,6 +39,9 @@ def test_names_say_what_is_changed():
             assert {k for k in new if new[k] != own[k]} - {"name"} <= {*options}
             assert options.items() <= new.items()
     assert default["activity_weight"] == 0.4
+    own = arguments("activity-only-wide-free")
+    named = NeuroPlastic.many_inputs(0.1, name=own["name"])
+    assert own == named.get_config()
     assert arguments("activity-only")["activity_weight"] == 1
     assert arguments("no-gradient")["gradient_weight"] == 0
     assert OPTIMIZERS["sgd-l1-3e-3"](0.1, 10).penalty == 0.003

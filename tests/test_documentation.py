@@ -39,6 +39,12 @@ def each_page(holding=""):
     return pytest.mark.parametrize("path", pages, ids=page_name)
 
 
+def each_page_of_code():
+    """On TensorFlow, which compiles longest, those that are not of every backend."""
+    code, of_its_own = "```python", "\n#+ TensorFlow\n|^# (Quickstart|keras-)"
+    return each_page(of_its_own if BACKEND == "tensorflow" else code)
+
+
 COMMAND = r"([A-Z_]+=\S+ )*(python -m|make|pip) "
 
 
@@ -58,7 +64,7 @@ def blocks(path):
     assert language is None, "a block that does not end"
 
 
-@each_page("```python")
+@each_page_of_code()
 def test_code_runs(path, tmp_path, monkeypatch):
     """The Python blocks of a page, one after the other, as a reader would."""
     monkeypatch.chdir(tmp_path)

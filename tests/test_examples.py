@@ -26,6 +26,10 @@ STUDIES = ["mnist", "fashion_mnist", "low_data", "noisy_labels", "irrelevant_inp
 STUDIES += ["gene_expression", "language_model"]
 RESNETS = ["cifar10_resnet18", "transfer_resnet18"]
 SCRIPTS = [*STUDIES, *RESNETS, "report", "quickstart", f"custom_loop_{BACKEND}"]
+# Two studies, of what others try there too, are left out where compiling takes longest.
+not_compiled_longest = pytest.mark.skipif(
+    BACKEND == "tensorflow", reason="tried on JAX and PyTorch"
+)
 
 
 def enlarged_digits(name, evaluate_on="test", limit=None):
@@ -190,6 +194,7 @@ def expression(name):
     return x, names
 
 
+@not_compiled_longest
 def test_gene_expression(monkeypatch):
     if not importlib.util.find_spec("ISLP"):
         monkeypatch.setattr(gene_expression, "load", expression)
@@ -225,6 +230,7 @@ def test_gene_expression_is_tuned_within_each_seed(monkeypatch):
     assert {len(r["metrics"]["val_accuracy"]) for r in records} == {2}
 
 
+@not_compiled_longest
 def test_language_model(capsys):
     [record] = run("language_model", "--optimizer", "adam", "--learning-rate", "0.01")
     course = record["metrics"]["val_loss"]

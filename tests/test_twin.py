@@ -141,6 +141,14 @@ def test_paper_is_the_locked_configuration(float64):
     assert NeuroPlastic.paper(2, plasticity_scale=0.5).plasticity_scale == 0.5
 
 
+def test_many_inputs_is_the_activity_signal_alone(float64):
+    optimizer = NeuroPlastic.many_inputs()
+    options = {"learning_rate": 0.3, "weights": (1, 0, 0), "max_update_norm": None}
+    options |= {"min_alpha": 0.0, "max_alpha": 5.0, "adaptation_rate": 0.0}
+    assert deviation(optimizer, options) < 1e-13
+    assert NeuroPlastic.many_inputs(1.0, max_alpha=9.0).max_alpha == 9.0
+
+
 def test_decay_excludes_by_path(float64):
     layers = [
         keras.layers.Dense(2, name=name, dtype="float64")

@@ -41,6 +41,7 @@ class MyResidual:
 
 assert_type(keras_neuroplastic.__version__, str)
 assert_type(NeuroPlastic.paper(938), NeuroPlastic)
+assert_type(NeuroPlastic.many_inputs(1.0, max_alpha=9.0), NeuroPlastic)
 assert_type(NeuroPlastic.gradient_only(0.1, weight_decay=1e-4), NeuroPlastic)
 optimizer = NeuroPlastic(
     keras.optimizers.schedules.CosineDecay(0.1, 100),
