@@ -27,7 +27,7 @@ from benchmarks.contestants import KERAS
 from benchmarks.parameter_sets import PARAMETER_SETS
 from benchmarks.report import print_table
 from keras_neuroplastic import NeuroPlastic
-from keras_neuroplastic._steps.torch_cuda_statistics import TOGETHER
+from keras_neuroplastic._steps.torch_cuda_statistics import STEPS
 
 CUDA = (13, 12)
 # Tensors and chunks that one launch takes of one list, of two, and so on; the same of
@@ -268,7 +268,7 @@ def main():
         shapes, rows = PARAMETER_SETS[set_name], []
         parameters = sum(map(math.prod, shapes))
         for name in options.optimizers:
-            steps = TOGETHER if name.endswith(" watched") else 1
+            steps = STEPS if name.endswith(" watched") else 1
             counted = count(name, shapes, steps=steps)
             numbers = *counted.launches.values(), counted.copies, counted.reads
             means = (f"{round(n / steps, 1):,g}" for n in numbers)

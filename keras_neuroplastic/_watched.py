@@ -14,8 +14,9 @@ class Watched:
 
     def _begin_unwatched(self):
         self._collects, self._totals, self._sample = False, None, None
-        # What was seen of a step, until it is collected; not a list that Keras tracks.
-        vars(self)["_seen"] = []
+        # What was seen of a step, or of several, until it is collected; not for Keras
+        # to track.
+        vars(self).update({"_seen": [], "_waiting": {}})
 
     def collect_statistics(self) -> None:
         """Has every step from now on collect statistics; `plasticity_statistics` reads.

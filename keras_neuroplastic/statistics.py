@@ -87,7 +87,7 @@ class Seen(NamedTuple):
 
 
 def seen(alpha, plastic, update, stable, unit, gradient_norm, rate):
-    """What `collect` takes.
+    """What `collecting.collect` takes.
 
     Args:
         alpha, plastic, update: As in `Seen`.

@@ -60,7 +60,7 @@ def gradients():
 
 
 def set_dtype(name):
-    """Of what comes after; the policy would stay that of the first layer ever made."""
+    """Of what is made from now on; `set_floatx` leaves a policy that there is."""
     import keras
 
     keras.config.set_floatx(name)

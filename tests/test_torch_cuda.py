@@ -157,10 +157,14 @@ def test_steps_collected_together_are_told_as_one_by_one(case, monkeypatch, floa
             stepped = slice(2 if i in (11, 12, 29) else 0, None)
             optimizer.apply(grads[stepped], variables[stepped])
             optimizer.learning_rate = 0.01 * (1 + i)
+            most.append(max(map(len, optimizer._waiting.values()), default=0))
         return list(plasticity_statistics(optimizer).values())
 
-    monkeypatch.setattr(torch_cuda_statistics, "TOGETHER", 8)
-    got, want = told(True), told(False)
+    most = []  # that wait after each step
+    monkeypatch.setattr(torch_cuda_statistics, "STEPS", 8)
+    got = told(True)
+    assert max(most) == 7
+    want = told(False)
     assert [x["steps"] for x in got] == [x["steps"] for x in want]
     assert len({x["steps"] for x in got}) > 1
     for found, expected in zip(got, want, strict=True):
@@ -262,6 +266,25 @@ def test_what_a_modulated_step_launches(options, monkeypatch):
     assert (many.copies, many.reads) == (few.copies, 0)
 
 
+@pytest.mark.parametrize("name", ["NeuroPlastic", "plastic Adam"])
+def test_a_watched_step_launches_little_more(name):
+    """Of several steps, which are collected at once."""
+
+    def count(name, n):
+        shapes = [(30,)] * n
+        return gpu_count_torch.count(name, shapes, steps=torch_cuda_statistics.STEPS)
+
+    watched, plain, many = (
+        count(f"{name} watched", 2),
+        count(name, 2),
+        count(f"{name} watched", 20),
+    )
+    assert plain.launches[13] < watched.launches[13] < 1.6 * plain.launches[13]
+    assert many.launches == watched.launches
+    assert many.reads == 0
+    assert many.copies <= plain.copies + 2  # to look up once
+
+
 def test_the_plain_rules_launch_more():
     shapes = PARAMETER_SETS["mlp"]
     counted = gpu_count_torch.count("NeuroPlastic, plain rules", shapes)
@@ -322,7 +345,12 @@ def test_each_gpu_has_a_step_of_its_own():
                 v._value = torch.zeros_like(gradients[i])
         values = [variable._value for variable in variables]
         with gpu_count_torch.Count() as counted:
-            rate = optimizer.learning_rate
-            torch_steps.step(optimizer, gradients, variables, rate)
+            arguments = gradients, variables, optimizer.learning_rate
+            torch_steps.step(optimizer, *arguments)
         assert counted.operations["_fused_adamw_"] == 2
         assert all(v._value is x for v, x in zip(variables, values, strict=True))
+        # And what is seen there is collected where the statistics are.
+        optimizer.collect_statistics()
+        for _ in range(torch_cuda_statistics.STEPS):
+            torch_steps.step(optimizer, *arguments)
+        assert not optimizer._waiting

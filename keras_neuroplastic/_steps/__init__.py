@@ -26,7 +26,7 @@ def collect(optimizer):
 
 
 def collect_waiting(optimizer):
-    """Collects what steps have kept until then; most keep nothing."""
+    """Collects what steps have kept so far; most ways keep nothing."""
 
 
 def watched(optimizer, step):

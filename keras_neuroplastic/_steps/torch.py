@@ -51,8 +51,10 @@ def choose(optimizer, otherwise):
 @torch.no_grad()
 def collect(optimizer):
     """Adds what was seen of a step to the statistics."""
-    if not torch.compiler.is_compiling():
-        collect_waiting(optimizer)  # steps before it
+    # What waits of steps before it comes first, but for a sample of α that is not the
+    # last where compiled steps follow on others, unread.
+    if not (torch.compiler.is_compiling() or in_stateless_scope()):
+        collect_waiting(optimizer)
     if counts_by_numpy(optimizer):
         torch_statistics.collect(optimizer)
         return

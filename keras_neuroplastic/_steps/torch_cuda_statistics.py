@@ -9,6 +9,7 @@ import math
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import torch
 
@@ -18,8 +19,8 @@ from keras_neuroplastic._steps.torch_scratch import remembered
 from keras_neuroplastic._steps.torch_statistics import flat
 from keras_neuroplastic._sums import where
 
-# Steps that are collected at once: more of them save little, and take more memory.
-TOGETHER = 16
+# To collect at once: more save little, and take more memory.
+STEPS = 16
 
 
 class Sight(NamedTuple):
@@ -45,8 +46,8 @@ class Sight(NamedTuple):
 class Watch:
     """Sees one step of the variables with certain rows among the statistics.
 
-    `alpha` is given it: a sample, or a vector where each variable has one α; and
-    `moved`, where some steps may be skipped.
+    Before `see`, set `alpha` (a sample, or a vector where each variable has one α), and
+    `moved` where the step may be skipped.
     """
 
     def __init__(self, optimizer, rows):
@@ -88,21 +89,21 @@ class Watch:
 
 def wait(optimizer, rows, sight):
     """Keeps what was seen of a step until there are several of the same variables."""
-    waiting = optimizer.__dict__.setdefault("_waiting", {})
+    waiting = optimizer._waiting
     key = rows, *(x for x in sight if not isinstance(x, torch.Tensor))
     if key not in waiting:
         if any(set(rows) & set(others) for others, *_ in waiting):
-            collect_waiting(optimizer)  # or an older sample would stay for the last
+            collect_waiting(optimizer)  # or these would write over the newer sample
         waiting[key] = []
     waiting[key].append(sight)
-    if len(waiting[key]) == TOGETHER:
+    if len(waiting[key]) == STEPS:
         collect(optimizer, rows, waiting.pop(key))
 
 
 @torch.no_grad()
 def collect_waiting(optimizer):
     """Collects what was kept."""
-    waiting = optimizer.__dict__.get("_waiting", {})
+    waiting = optimizer._waiting
     while waiting:
         key = rows, *_ = next(iter(waiting))
         collect(optimizer, rows, waiting.pop(key))
@@ -112,7 +113,9 @@ def collect(optimizer, rows, sights):
     """Adds steps of the variables in these rows to the statistics."""
     p = optimizer._plasticity
     totals, sample = optimizer._totals._value, optimizer._sample._value
-    made = seen(Sight(*map(stacked, zip(*sights, strict=True))), p)
+    # Or `ops` would move numbers to another GPU.
+    with keras.device(str(sights[0].length.device)):
+        made = seen(Sight(*map(stacked, zip(*sights, strict=True))), p)
     made = statistics.Seen(*(x.to(totals) for x in made))
 
     def make():
@@ -120,22 +123,23 @@ def collect(optimizer, rows, sights):
         return [torch.tensor(x, device=totals.device) for x in chosen]
 
     at, weights = remembered(optimizer._watched, rows, make)
-    count = (made.moved > 0).to(totals.dtype)
-    found = torch.cat([count, *collecting.of_step(p, made, weights)], -1)
-    while len(found) > 1:
-        half = len(found) // 2
-        pairs = added(found[:half], found[half : 2 * half])
-        found = torch.cat([pairs, found[2 * half :]])
-    totals.index_copy_(0, at, added(totals.index_select(0, at), found[0]))
+    with keras.device(str(totals.device)):
+        count = (made.moved > 0).to(totals.dtype)
+        found = torch.cat([count, *collecting.of_step(p, made, weights)], -1)
+        while len(found) > 1:
+            half = len(found) // 2
+            pairs = joined(found[:half], found[half : 2 * half])
+            found = torch.cat([pairs, found[2 * half :]])
+        totals.index_copy_(0, at, joined(totals.index_select(0, at), found[0]))
     alpha = made.alpha[-1]
-    if sights[0].moved is not None:
+    if sights[0].moved is not None:  # of the last step that was not skipped
         alpha = sample.index_select(0, at)
         for moved, one in zip(made.moved, made.alpha, strict=True):
             alpha = where(moved > 0, one, alpha)
     sample.index_copy_(0, at, alpha)
 
 
-def added(totals, others):
+def joined(totals, others):
     """The totals of the steps of both."""
     count, *rest = others.split([1, len(collecting.MEANS), 2], -1)
     return where(count > 0, collecting.added(totals, count, *rest), totals)
