@@ -10,6 +10,12 @@ import pytest
 gc.set_threshold(50_000, 20, 100)
 
 
+def pytest_collection_finish():
+    """All is imported that stays: each `clear_session` would go through it, too."""
+    gc.collect()
+    gc.freeze()
+
+
 @cache
 def backend():
     """Imported where tests are collected: xdist's controller collects none."""
