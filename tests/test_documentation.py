@@ -104,13 +104,17 @@ class ParsedError(Exception):
 @each_page("```sh|`" + COMMAND)
 def test_commands_are_understood(path, monkeypatch):
     """Not run, which would take days: targets, extras, modules and arguments exist."""
-    parse = argparse.ArgumentParser.parse_args
+    parse, exists = argparse.ArgumentParser.parse_args, Path.exists
+
+    def is_there(self):  # or another command makes it
+        return exists(self) or self.parts[:1] == ("results",)
 
     def parse_and_stop(self, args=None, namespace=None):
         parse(self, args, namespace)
         raise ParsedError
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_and_stop)
+    monkeypatch.setattr(Path, "exists", is_there)
     monkeypatch.chdir(ROOT)
     for words in commands(path):
         match words:
