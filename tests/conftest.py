@@ -2,6 +2,7 @@
 
 import gc
 import os
+from contextlib import suppress
 from functools import cache
 
 import pytest
@@ -12,6 +13,9 @@ gc.set_threshold(50_000, 20, 100)
 
 def pytest_collection_finish():
     """All is imported that stays: each `clear_session` would go through it, too."""
+    if backend() == "torch":
+        with suppress(ImportError):
+            import tensorflow  # noqa: F401  # which reads the data of studies
     gc.collect()
     gc.freeze()
 
