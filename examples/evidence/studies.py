@@ -45,12 +45,12 @@ def modulated(cells):
     return measured(pairs)
 
 
-def forms(records):
-    """NeuroPlastic less the best other optimizer: a dict for `differences`.
+def forms(records, rivals=KERAS):
+    """NeuroPlastic less the best of the rivals: a dict for `differences`.
 
     Which is the best is decided on the data that chose the learning rates.
     """
-    best, cells = favourite(records, KERAS), singly(records)
+    best, cells = favourite(records, rivals), singly(records)
     pairs = {
         (name, f"{cell}, from {best[cell]}"): Pair.of(rows[name], rows[best[cell]])
         for cell, rows in cells.items()
@@ -70,6 +70,10 @@ def part(records):
     if pairs := forms(records):
         texts.append("Less the other optimizer that was best on held-out data:")
         texts.append(differences(pairs))
+    plain = forms(records, [name for name in KERAS if "-l1-" not in name])
+    if plain.keys() != pairs.keys():
+        texts.append("Less the best there without an L1 penalty:")
+        texts.append(differences(plain))
     return texts
 
 
