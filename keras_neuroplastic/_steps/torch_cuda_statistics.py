@@ -31,7 +31,7 @@ class Sight(NamedTuple):
     plastic: Any  # as in `statistics.Seen`
     update: Any
     mean: Any  # of |g|, and what makes it 1
-    scale: Any
+    normalizer: Any
     length: Any  # as in `rules.Stabilized`
     factor: Any
     clipped: Any
@@ -149,8 +149,8 @@ def seen(sight, p):
     """`statistics.Seen` of several steps, in a row of matrices."""
     plastic, update = sight.plastic, sight.update
     if plastic is None:
-        h = sight.magnitude * sight.scale
-        followed = [sight.magnitude], sight.mean[None], [sight.scale]
+        h = sight.magnitude * sight.normalizer
+        followed = [sight.magnitude], sight.mean[None], [sight.normalizer]
         first = rules.gradient_plasticity(rules.Signals(*followed), p)
         plastic, update = (sight.alpha - first) * h, sight.alpha * h
     found = statistics.seen(
