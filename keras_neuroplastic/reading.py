@@ -116,6 +116,6 @@ def begin_anew(optimizer):
     """Forgets what the steps did, unread."""
     for each in optimizers_within(optimizer):
         if each._totals is not None:
-            _steps.collect_waiting(each)
+            each._waiting.clear()
             totals = each._totals
             totals.assign(keras.ops.zeros(totals.shape, totals.dtype))

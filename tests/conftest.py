@@ -47,15 +47,19 @@ def pytest_ignore_collect(collection_path):
     return None if backend() in tried_on else True
 
 
+@pytest.fixture(autouse=True, scope="session")
+def full_precision():
+    """A GPU would multiply matrices of float32 in fewer digits."""
+    if backend() == "jax":
+        import jax
+
+        jax.config.update("jax_default_matmul_precision", "highest")
+
+
 @pytest.fixture(autouse=True)
 def fixed_seed():
     import keras
 
-    if backend() == "jax":
-        import jax
-
-        # A GPU would multiply matrices of float32 in fewer digits.
-        jax.config.update("jax_default_matmul_precision", "highest")
     keras.utils.set_random_seed(41)
 
 

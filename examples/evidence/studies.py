@@ -9,7 +9,7 @@ from examples.evidence.cells import (
     trials,
 )
 from examples.evidence.curves import curves, favourite
-from examples.evidence.families import BARES, in_one
+from examples.evidence.families import BARES, in_one, members
 from examples.evidence.labels import axes
 from examples.evidence.origin import origin
 from examples.evidence.paper import NOT_RUN
@@ -70,7 +70,8 @@ def part(records):
     if pairs := forms(records):
         texts.append("Less the other optimizer that was best on held-out data:")
         texts.append(differences(pairs))
-    plain = forms(records, [name for name in KERAS if "-l1-" not in name])
+    penalised = members("sgd (L1 tuned)")
+    plain = forms(records, [name for name in KERAS if name not in penalised])
     if plain.keys() != pairs.keys():
         texts.append("Less the best there without an L1 penalty:")
         texts.append(differences(plain))
