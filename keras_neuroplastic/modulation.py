@@ -64,8 +64,6 @@ def step(
     theta, old, g, eta, scale, strength, max_ratio = in_step_dtype(
         theta.dtype, theta, old, g, eta, scale, strength, max_ratio
     )
-    if watched:
-        length_of_old = rules.norm(old, axis)
     new = rules.update_traces(traces, g, p)
     found = rules.signals(new, g, p, axis)
     moved = old - theta  # η b
@@ -102,16 +100,17 @@ def step(
         new_theta = theta - d
     if not watched:
         return new_theta, new, None
+    of_unknown_length = [old, g * found.gains[0], *([] if p.stabilizes else [raw])]
+    length_of_old, of_g, *length = rules.norms(of_unknown_length, axis)
     if not p.stabilizes:
-        length = rules.norm(raw, axis)
-        stable = rules.Stabilized(None, length, unit_of_u, False, 1.0)
+        stable = rules.Stabilized(None, *length, unit_of_u, False, 1.0)
     alpha, *_ = rules.sampled_plasticity(found, new, g, p, scale, watched, axis)
     moved = statistics.sample(moved, watched, axis) / unit
     d = strength * (alpha - 1) * moved * left
-    lengths = rules.norm(d, axis), rules.norm(moved + d, axis)
+    lengths = rules.norms([d, moved + d], axis)
     # Before `old` is written over, of which they and its own length are made.
     new_theta = _sums.after(sum(lengths, length_of_old), new_theta)
-    of_g = rules.norm(g * found.gains[0], axis) * (found.means[0] + p.epsilon)
+    of_g = of_g * (found.means[0] + p.epsilon)
     seen = statistics.seen(
         alpha,
         *lengths,

@@ -116,6 +116,12 @@ def norm(x, axis=None):
     return _sums.root(_sums.of_magnitudes(ops.square(x), axis))
 
 
+def norms(values, axis=None):
+    """The norm of each of several arrays of one shape."""
+    squares = _sums.of_several([ops.square(x) for x in values], axis)
+    return ops.unstack(_sums.root(squares), len(values))
+
+
 class Stabilized(NamedTuple):
     """An update, and what has been done to it."""
 

@@ -80,8 +80,9 @@ class Seen(NamedTuple):
     """What a step of one variable was like, or of each row of a matrix."""
 
     alpha: Any  # of a sample of elements, in a row
-    plastic: Any  # of its elements, the part of the update that the other signals made
+    plastic: Any  # of these, the part of the update that the other signals made
     update: Any  # likewise, before it was stabilised, in the same units
+    # Of either the length alone will do: what is told is their ratio.
     numbers: Any  # `OF_UPDATES`
     moved: Any  # 1, or 0 where the step was skipped
 
@@ -132,6 +133,8 @@ def rows(parts, positions, sizes, dtype):
             ops.reshape(ops.cast(x, dtype), (len(part), -1))
             for x, part in zip(arrays, positions, strict=True)
         ]
+        if all(x.shape[1] == 1 for x in shaped):
+            width = 1  # a length serves for every column
         found = [
             ops.pad(x, ((0, 0), (0, width - x.shape[1]))) if x.shape[1] < width else x
             for x in shaped

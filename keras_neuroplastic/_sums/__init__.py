@@ -11,6 +11,7 @@ from keras_neuroplastic._sums.plain import (
     after,
     clip,
     of_magnitudes,
+    of_several,
     of_signals,
     root,
     size,
@@ -21,9 +22,19 @@ from keras_neuroplastic._sums.plain import (
 
 match backend():
     case "jax":
-        from keras_neuroplastic._sums.jax import after, of_magnitudes, of_signals, root
+        from keras_neuroplastic._sums.jax import (
+            after,
+            of_magnitudes,
+            of_several,
+            of_signals,
+            root,
+        )
     case "tensorflow":
-        from keras_neuroplastic._sums.tensorflow import of_magnitudes, of_signals
+        from keras_neuroplastic._sums.tensorflow import (
+            of_magnitudes,
+            of_several,
+            of_signals,
+        )
     case "torch":
         from keras_neuroplastic._sums.torch import clip, stored, where
 
@@ -31,6 +42,7 @@ __all__ = [
     "after",
     "clip",
     "of_magnitudes",
+    "of_several",
     "of_signals",
     "root",
     "size",

@@ -4,6 +4,8 @@ Which form is right is known where a step is compiled, not where it is traced: t
 program may be exported for a CPU and for a GPU. So each platform is given its own.
 """
 
+from functools import partial
+
 import jax
 import numpy as np
 from jax import lax
@@ -53,14 +55,25 @@ def add_and_compare(x, y):
 def of_signals(values, axis):
     if axis is not None:
         return plain.of_signals(values, axis)
-    small = plain.size(values[0], axis) <= SMALL
-    if small and not any(is_split(x) for x in values):
-        otherwise = as_product
-    else:
-        otherwise = one_by_one
+    otherwise = as_product if are_small(values) else one_by_one
     return lax.platform_dependent(
         *values, cuda=all_at_once, rocm=all_at_once, default=otherwise
     )
+
+
+def of_several(values, axis):
+    one_each = partial(plain.of_several, axis=axis, of_each=of_magnitudes)
+    if axis is not None or not are_small(values):
+        return one_each(values)
+    return lax.platform_dependent(
+        *values, cpu=as_product, default=lambda *values: one_each(values)
+    )
+
+
+def are_small(values):
+    """Whether one operation sums them all, for it would cost more to call several."""
+    small = plain.size(values[0], None) <= SMALL
+    return small and not any(map(is_split, values))
 
 
 def as_product(*values):

@@ -31,6 +31,11 @@ def of_signals(values, axis, of_first=of_magnitudes):
     return ops.stack([of_first(first, axis), *(total(x, axis) for x in others)])
 
 
+def of_several(values, axis, of_each=of_magnitudes):
+    """The sums of several such arrays of one shape, stacked."""
+    return ops.stack([of_each(x, axis) for x in values])
+
+
 def stored(x):
     """x, which more than one loop is going to read."""
     return x

@@ -49,6 +49,10 @@ def of_signals(values, axis):
     return plain.of_signals(values, axis, of_magnitudes)
 
 
+def of_several(values, axis):
+    return plain.of_several(values, axis, of_magnitudes)
+
+
 def all_at_once(values):
     """One sum of tuples, for which XLA copies no trace: see `jax.py`."""
     zero = tf.zeros((), values[0].dtype)
