@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from difflib import get_close_matches
 from numbers import Real
 
+import numpy as np
 from keras import optimizers
 from keras.optimizers.schedules import LearningRateSchedule
 
@@ -71,6 +72,17 @@ def refuse_arguments(cls, arguments, elsewhere):
         )
 
 
+def refuse_weights(method, arguments):
+    """A TypeError for weights of signals where a method has fixed them."""
+    for name in ("activity_weight", "gradient_weight", "memory_weight"):
+        if name in arguments:
+            raise TypeError(
+                f"`{name}` is no argument of NeuroPlastic.{method}, which is one "
+                f"choice of weights: write NeuroPlastic(...). Received: "
+                f"{name}={arguments[name]!r}"
+            )
+
+
 def similar_optimizer(name):
     """The name of an optimizer that is like this one, or that of Adam."""
     known = {n.lower(): n.lower() for n in dir(optimizers) if n[0].isupper()}
@@ -112,9 +124,10 @@ def warn_of_small_strength(inner, strength):
 def largest_rate(learning_rate):
     """The largest rate of a number or one of Keras's schedules; None if not known."""
     if isinstance(learning_rate, LearningRateSchedule):
-        names = "initial_learning_rate", "warmup_target"
+        names = "initial_learning_rate", "warmup_target", "end_learning_rate"
         rates = [getattr(learning_rate, name, None) for name in names]
-        rates += getattr(learning_rate, "values", None) or []
+        values = getattr(learning_rate, "values", None)
+        rates.extend(values if isinstance(values, (list, tuple, np.ndarray)) else [])
     else:
         rates = [learning_rate]
     known = [float(rate) for rate in rates if isinstance(rate, Real)]

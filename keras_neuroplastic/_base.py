@@ -7,7 +7,7 @@ import keras
 from keras import ops
 from keras.saving import deserialize_keras_object, serialize_keras_object
 
-from keras_neuroplastic import _advice, _validation, rules
+from keras_neuroplastic import _advice, _validation, _variables, rules
 from keras_neuroplastic._dtypes import step_dtype
 from keras_neuroplastic._watched import Watched
 from keras_neuroplastic.hyperparameters import Plasticity
@@ -34,7 +34,7 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
 
     def build(self, variables):
         _validation.check_together(self)  # an attribute may have been set since
-        _validation.check_dtypes(variables)
+        _variables.check_dtypes(variables)
         self._build_on(variables)
 
     def _build_on(self, variables):
@@ -100,6 +100,7 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
         if not hasattr(self, "_state_when_built"):
             return
         state = self._state_when_built
+        _variables.check_state(self, state, self._without_statistics(self.variables))
         del self._state_when_built
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf

@@ -89,9 +89,14 @@ def refuse_wrappers(optimizer, received):
     )
 
 
+def is_within_another(optimizer):
+    """Whether another one makes its steps."""
+    return "_backend_update_step" in vars(optimizer)
+
+
 def refuse_taken(optimizer):
     """A ValueError for an optimizer that works within another one already."""
-    if "_backend_update_step" in vars(optimizer):
+    if is_within_another(optimizer):
         raise ValueError(
             "`optimizer` must not be within another PlasticityModulated: give each one "
             f"of its own. Received: optimizer={optimizer!r}"

@@ -4,15 +4,19 @@ from types import MappingProxyType
 
 import keras
 
-from keras_neuroplastic import _averages, _validation
+from keras_neuroplastic import _averages, _variables
 from keras_neuroplastic._base import PlasticityOptimizer
+from keras_neuroplastic._inner import is_within_another
 from keras_neuroplastic._sparse import densify
+
+NO_DECAY = MappingProxyType({"weight_decay": 0.0})
 
 
 class UpdatingOptimizer(PlasticityOptimizer):
     """Dense gradients, weight decay by path, averages that survive a second `fit`.
 
-    A subclass applies the decay of the variables marked in `_decayed` itself.
+    A subclass says in `follows_rule` whether its steps follow `rule`, which decays the
+    variables marked in `_decayed`. If not, Keras decays them.
     """
 
     def build(self, variables):
@@ -31,36 +35,45 @@ class UpdatingOptimizer(PlasticityOptimizer):
         self._decayed = self._decay_mask()
         # Two objects, of which variables of one kind share one. Keras, which tracks
         # what is set, would copy a dict for each variable.
-        with_ = MappingProxyType({"weight_decay": self.weight_decay})
-        without = MappingProxyType({"weight_decay": 0.0})
-        self._each_constants = [with_ if d else without for d in self._decayed]
+        decayed = MappingProxyType({"weight_decay": self.weight_decay})
+        self._each_constants = [decayed if d else NO_DECAY for d in self._decayed]
+
+    def _rule_decays(self):
+        """Whether a step does. Within another optimizer a decay is no part of one."""
+        return self.follows_rule() and not is_within_another(self)
 
     def _constants(self, index):
-        """λ of a variable, 0 where it is not decayed."""
-        return self._each_constants[index]
+        """λ of a variable in a step, 0 where it is not decayed."""
+        return self._each_constants[index] if self._rule_decays() else NO_DECAY
 
     def _filter_empty_gradients(self, grads, vars):
         # The first step of `apply`, before anything reads the gradients.
+        _variables.check_counts(grads, vars)
         grads, vars = super()._filter_empty_gradients(grads, vars)
         pairs = zip(grads, vars, strict=True)
-        return [_validation.gradient(densify(g, v), v) for g, v in pairs], vars
+        return [_variables.gradient(densify(g, v), v) for g, v in pairs], vars
 
     def _overwrite_model_variables_with_average_value(self, trainable_variables):
         as_keras_does = super()._overwrite_model_variables_with_average_value
         _averages.overwrite(self, trainable_variables, as_keras_does)
 
     def _apply_weight_decay(self, variables):
-        """Nothing: `update_step` decays, so that a skipped variable stays whole."""
+        """Nothing where the rule decays, so that a skipped variable stays whole."""
+        if not self._rule_decays():
+            super()._apply_weight_decay(variables)
 
     def _use_weight_decay(self, variable):
+        return self._decayed[self._get_variable_index(variable)]
+
+    def _is_decayed(self, variable):
         patterns = self.weight_decay_exclude or ()
-        excluded = _validation.matches(_validation.path(variable), patterns)
+        excluded = _variables.matches(_variables.path(variable), patterns)
         return bool(
             self.weight_decay and not excluded and super()._use_weight_decay(variable)
         )
 
     def _decay_mask(self):
-        return [self._use_weight_decay(v) for v in self._trainable_variables]
+        return [self._is_decayed(v) for v in self._trainable_variables]
 
     def exclude_from_weight_decay(self, var_list=None, var_names=None):
         """As in Keras, but refused once built; see also `weight_decay_exclude`.

@@ -3,19 +3,19 @@
 A failed check names the argument, the value and the allowed range.
 """
 
+import inspect
 import math
 import re
 from functools import partial
 from numbers import Integral, Real
 
 from keras import Variable, ops
-from keras.backend import standardize_dtype
 from keras.optimizers.schedules import LearningRateSchedule
 
 # Smaller ones would be zero in float32, and 0 / (0 + ε) not a number.
 SMALLEST_EPSILON = 1e-37
-# The rules know no others.
-DTYPES = "float16", "bfloat16", "float32", "float64"
+# The largest number of an int32, in which schedules count.
+LARGEST_COUNT = 2**31 - 1
 
 
 def real(
@@ -51,6 +51,15 @@ def integer(name, value, low):
     return int(value)
 
 
+def count(name, value, low):
+    """An int that a schedule can compare with the number of updates."""
+    value = integer(name, value, low)
+    if value > LARGEST_COUNT:
+        allowed = f"an integer in [{low}, {LARGEST_COUNT}]"
+        raise ValueError(f"`{name}` must be {allowed}. Received: {name}={value!r}")
+    return value
+
+
 def boolean(name, value):
     """A bool, from a Python or NumPy one."""
     if type(value).__name__ not in ("bool", "bool_"):
@@ -73,6 +82,16 @@ def one_of(name, value, choices):
         allowed = " or ".join(map(repr, choices))
         raise ValueError(f"`{name}` must be {allowed}. Received: {name}={value!r}")
     return value
+
+
+def some_patterns(name, value):
+    """A tuple of regular expressions, at least one: none would choose nothing."""
+    if not (found := patterns(name, value)):
+        raise ValueError(
+            f"`{name}` must hold a regular expression; None stands for all variables. "
+            f"Received: {name}={value!r}"
+        )
+    return found
 
 
 def patterns(name, value):
@@ -119,11 +138,29 @@ def residual(name, value):
 
 def learning_rate(name, value):
     """A finite float >= 0; schedules, callables, variables and tensors pass unread."""
-    if callable(value) or isinstance(value, Variable) or ops.is_tensor(value):
+    if isinstance(value, (LearningRateSchedule, Variable)) or ops.is_tensor(value):
         return value
+    if callable(value):
+        return callable_rate(name, value)
     if getattr(value, "shape", None) == () and not isinstance(value, Real):
         value = value.item()  # of a NumPy array without dimensions
     return real(name, value, 0, alternative=", a schedule or a callable")
+
+
+def callable_rate(name, value):
+    """A function of no arguments, which is what Keras calls in every step."""
+    try:
+        if isinstance(value, type):
+            raise TypeError("it is a class, not made yet")
+        inspect.signature(value).bind()
+    except TypeError as error:
+        raise TypeError(
+            f"`{name}` must be a number, a LearningRateSchedule or a function without "
+            f"arguments: {error}. Received: {name}={value!r}"
+        ) from error
+    except ValueError:  # it does not tell what it takes
+        pass
+    return value
 
 
 def optional(check, *limits, **options):
@@ -145,7 +182,7 @@ CHECKS = {
     "strength": scheduled,
     "max_ratio": optional(scheduled),
     "target": partial(one_of, choices=("gain", "trust")),
-    "modulate": optional(patterns),
+    "modulate": optional(some_patterns),
     "learning_rate": learning_rate,
     "activity_weight": _fraction,
     "gradient_weight": _fraction,
@@ -193,57 +230,3 @@ def check_together(optimizer):
             "`min_alpha` must not be greater than `max_alpha`. Received: "
             f"min_alpha={optimizer.min_alpha}, max_alpha={optimizer.max_alpha}"
         )
-
-
-def check_dtypes(variables):
-    """A TypeError for a variable that the rules would spoil, as a complex one."""
-    for variable in variables:
-        dtype = standardize_dtype(variable.dtype)
-        overwritten = getattr(variable, "overwrite_with_gradient", False)
-        if dtype not in DTYPES and not overwritten:
-            raise TypeError(
-                f"Variables must have one of the dtypes {', '.join(DTYPES)}. "
-                f"Received: {path(variable)!r} of dtype {dtype}"
-            )
-
-
-def gradient(value, variable):
-    """The gradient of a variable, not a sparse one, as a tensor of its shape."""
-    if not ops.is_tensor(value):
-        try:
-            value = ops.convert_to_tensor(value, variable.dtype)
-        except Exception as error:  # each backend has its own
-            raise TypeError(
-                f"The gradient of {path(variable)!r} must be a tensor, or what can be "
-                f"converted into one. Received: {type(value).__name__} {value!r}"
-            ) from error
-    if value.shape == variable.shape:
-        return value
-    try:
-        return ops.broadcast_to(value, variable.shape)
-    except Exception as error:
-        raise ValueError(
-            f"The gradient of {path(variable)!r} must have its shape, "
-            f"{tuple(variable.shape)}, or one that can be broadcast to it. "
-            f"Received: a gradient of shape {tuple(value.shape)}"
-        ) from error
-
-
-def path(variable):
-    """What to call a variable, which may be one of TensorFlow's own."""
-    return getattr(variable, "path", variable.name)
-
-
-def check_matches(name, expressions, paths, kind="a variable"):
-    """A ValueError for an expression that no path matches, if there are any paths."""
-    for expression in expressions:
-        if paths and not any(matches(path, [expression]) for path in paths):
-            raise ValueError(
-                f"`{name}` must match the path of {kind}. Received: "
-                f"{name}={expression!r}, for {', '.join(paths)}"
-            )
-
-
-def matches(name, expressions):
-    """Whether one of several regular expressions is found in a variable's path."""
-    return any(re.search(expression, name) for expression in expressions)

@@ -1,6 +1,6 @@
 """An optimizer around another one, which goes on doing what it does itself."""
 
-from keras_neuroplastic import _averages, _inner, _validation
+from keras_neuroplastic import _averages, _inner, _variables
 from keras_neuroplastic._base import PlasticityOptimizer
 from keras_neuroplastic._sparse import is_sparse
 
@@ -38,14 +38,15 @@ class WrappingOptimizer(PlasticityOptimizer):
     def apply(self, grads, trainable_variables=None):
         """Updates variables, by default those that the optimizer was built on."""
         if trainable_variables is not None:
-            trainable_variables = list(trainable_variables)
+            trainable_variables = _variables.as_list(trainable_variables)
             if not self.built:
                 self.build(trainable_variables)
         elif self.built and len(grads) == len(self._trainable_variables):
             trainable_variables = self._trainable_variables
-        if trainable_variables is not None and len(grads) == len(trainable_variables):
+        if trainable_variables is not None:
+            _variables.check_counts(grads, trainable_variables)
             grads = [
-                g if g is None or is_sparse(g) else _validation.gradient(g, v)
+                g if g is None or is_sparse(g) else _variables.gradient(g, v)
                 for g, v in zip(grads, trainable_variables, strict=True)
             ]
         self.inner_optimizer.apply(grads, trainable_variables)
@@ -82,8 +83,9 @@ class WrappingOptimizer(PlasticityOptimizer):
     def finalize_variable_values(self, var_list):
         inner = self.inner_optimizer
         if self.use_ema:
-            as_keras_does = inner._overwrite_model_variables_with_average_value
-            _averages.overwrite(inner, var_list, as_keras_does)
+            _averages.overwrite(inner, var_list, inner.finalize_variable_values)
+        else:
+            inner.finalize_variable_values(var_list)
 
     # State and configuration
 

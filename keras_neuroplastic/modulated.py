@@ -14,6 +14,7 @@ from keras_neuroplastic import (
     _inner,
     _steps,
     _validation,
+    _variables,
     modulation,
 )
 from keras_neuroplastic._sparse import densify
@@ -158,6 +159,7 @@ class PlasticityModulated(WrappingOptimizer):
         """Creates the slots of both, for a list of trainable variables."""
         if self.built:
             return
+        variables = _variables.as_list(variables)
         chosen = self._choose(variables)
         super().build(variables)
         self._positions = {index: i for i, index in enumerate(chosen)}
@@ -167,12 +169,12 @@ class PlasticityModulated(WrappingOptimizer):
     def _choose(self, variables):
         """The indices of the variables to modulate."""
         patterns = ("",) if self.modulate is None else self.modulate
-        paths = [_validation.path(variable) for variable in variables]
-        _validation.check_matches("modulate", patterns, paths)
+        paths = [_variables.path(variable) for variable in variables]
+        _variables.check_matches("modulate", patterns, paths)
         return [
             index
             for index, (variable, path) in enumerate(zip(variables, paths, strict=True))
-            if _validation.matches(path, patterns)
+            if _variables.matches(path, patterns)
             and not self._overwrite_variable_with_gradient(variable)
         ]
 

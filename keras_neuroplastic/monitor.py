@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from keras_neuroplastic import _validation
+from keras_neuroplastic import _validation, _variables
 from keras_neuroplastic._types import Patterns
-from keras_neuroplastic._validation import matches
+from keras_neuroplastic._variables import matches
 from keras_neuroplastic.collecting import share_at_bounds
 from keras_neuroplastic.reading import (
     begin_anew,
@@ -82,7 +82,7 @@ class PlasticityMonitor(keras.callbacks.Callback):
         super().__init__()
         self.log_dir = log_dir
         self.layers = (
-            layers if layers is None else _validation.patterns("layers", layers)
+            layers if layers is None else _validation.some_patterns("layers", layers)
         )
         self.histograms = _validation.boolean("histograms", histograms)
         self.epochs, self._statistics, self._logs = [], [], []
@@ -138,7 +138,7 @@ class PlasticityMonitor(keras.callbacks.Callback):
 
     def _check_layers(self, paths):
         kind = "a variable that the optimizer modulates"
-        _validation.check_matches("layers", self.layers or (), paths, kind)
+        _variables.check_matches("layers", self.layers or (), paths, kind)
 
     def _write(self, epoch, found):
         for path, statistics in found.items():

@@ -5,7 +5,7 @@ from typing import Any, Never, Self
 import keras
 from keras.optimizers.schedules import LearningRateSchedule
 
-from keras_neuroplastic import _advice, _steps, _validation, rules
+from keras_neuroplastic import _advice, _steps, _validation, _variables, rules
 from keras_neuroplastic._types import LearningRate, Patterns
 from keras_neuroplastic._updating import UpdatingOptimizer
 from keras_neuroplastic.hyperparameters import Update
@@ -176,6 +176,7 @@ class NeuroPlastic(UpdatingOptimizer):
 
         The same as weights (0, 1, 0). Other arguments are those of the class.
         """
+        _advice.refuse_weights("gradient_only", kwargs)
         return cls(learning_rate, 0.0, 1.0, 0.0, **kwargs)
 
     @classmethod
@@ -215,17 +216,21 @@ class NeuroPlastic(UpdatingOptimizer):
         """Creates the slots of `variables`, a list of trainable variables."""
         if self.built:
             return
+        variables = _variables.as_list(variables)
         super().build(variables)
         self.add_traces(variables)
         self.load_waiting_state()
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         step = super()._backend_update_step
-        # A subclass with an update rule of its own has it followed.
-        if type(self).update_step is NeuroPlastic.update_step:
+        if self.follows_rule():
             step = _steps.choose(self, step)
         step = _steps.watched(self, step)
         step(grads, trainable_variables, learning_rate)
+
+    def follows_rule(self):
+        """Whether steps follow the rule of this class, not one of a subclass."""
+        return type(self).update_step is NeuroPlastic.update_step
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable and its traces; the class docstring has the rule."""

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras.optimizers import Optimizer
 
-from keras_neuroplastic import _steps, _validation, collecting
+from keras_neuroplastic import _steps, _variables, collecting
 from keras_neuroplastic._base import PlasticityOptimizer
 
 
@@ -29,7 +29,7 @@ def watched_paths(optimizer):
 def names(variables):
     """The path of each, and where it is that of others, which of them: "path#2"."""
     seen, result = Counter(), []
-    for path in map(_validation.path, variables):
+    for path in map(_variables.path, variables):
         seen[path] += 1
         result.append(path if seen[path] == 1 else f"{path}#{seen[path]}")
     return result

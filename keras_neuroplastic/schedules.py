@@ -59,9 +59,9 @@ class PlasticityWarmup(FixedSchedule):
     def __init__(
         self, warmup_steps: int, scale: float = 1.0, stair_steps: int = 1
     ) -> None:
-        self.warmup_steps = _validation.integer("warmup_steps", warmup_steps, 1)
+        self.warmup_steps = _validation.count("warmup_steps", warmup_steps, 1)
         self.scale = _validation.real("scale", scale, 0)
-        self.stair_steps = _validation.integer("stair_steps", stair_steps, 1)
+        self.stair_steps = _validation.count("stair_steps", stair_steps, 1)
 
     def __call__(self, step):
         """The scale after `step` updates, a float32 or float64 scalar."""
@@ -111,8 +111,8 @@ class PlasticityWindow(FixedSchedule):
     def __init__(
         self, start: int = 0, end: int | None = None, scale: float = 1.0
     ) -> None:
-        self.start = _validation.integer("start", start, 0)
-        self.end = _validation.optional(_validation.integer, self.start + 1)("end", end)
+        self.start = _validation.count("start", start, 0)
+        self.end = _validation.optional(_validation.count, self.start + 1)("end", end)
         self.scale = _validation.real("scale", scale, 0)
 
     def __call__(self, step):

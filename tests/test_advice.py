@@ -123,6 +123,8 @@ def test_a_rate_that_leads_nowhere(rate):
         (schedules.CosineDecay(0.0, 10, warmup_target=0.1, warmup_steps=5), {}),
         (schedules.CosineDecay(0.1, 10), {}),
         (schedules.PiecewiseConstantDecay([5], [0.1, 1e-5]), {}),
+        (schedules.PiecewiseConstantDecay([5], np.array([0.1, 1e-5])), {}),
+        (schedules.PolynomialDecay(1e-5, 10, end_learning_rate=0.1), {}),
     ],
 )
 def test_a_rate_without_a_warning(rate, options):

@@ -95,6 +95,19 @@ def test_finalize_variable_values(optimizer):
     assert np.all(variable.numpy() != average.numpy())
 
 
+@pytest.mark.parametrize("average", [False, True])
+def test_an_inner_optimizer_finalizes_in_its_own_way(average):
+    class Signed(keras.optimizers.SGD):
+        def finalize_variable_values(self, var_list):
+            super().finalize_variable_values(var_list)
+            for variable in var_list:
+                variable.assign(-variable)
+
+    bare, inner = (Signed(0.1, use_ema=average) for _ in range(2))
+    wrapped = PlasticityModulated(inner, strength=0.0)
+    assert_identical(weights(fit(make(wrapped))), weights(fit(make(bare))))
+
+
 @both
 def test_averages_are_swapped_in_for_tests(optimizer):
     """As the callback does in `fit`, which then goes on from the weights."""
@@ -291,6 +304,29 @@ def test_keras_exclusion_works_before_build_and_raises_after():
     # What is said already may be said again.
     optimizer.exclude_from_weight_decay(var_list=[kernels[0]], var_names=["bias"])
     assert optimizer._decayed == [False, False, True, False]
+
+
+class Descent(NeuroPlastic):
+    """With an update rule of its own."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        self.assign_sub(variable, ops.multiply(learning_rate, gradient))
+
+
+def by_itself(**arguments):
+    return PlasticityModulated(NeuroPlastic(**arguments), max_ratio=None)
+
+
+@pytest.mark.parametrize("optimizer", [Descent, by_itself])
+def test_what_is_not_our_rule_is_decayed_as_by_keras(optimizer):
+    """By λ η, also where the gradient is 0, and by nothing where it is excluded."""
+    optimizer = optimizer(
+        learning_rate=0.25, weight_decay=0.5, weight_decay_exclude="bias"
+    )
+    variables = [keras.Variable(np.ones(3), name=name) for name in ("kernel", "bias")]
+    optimizer.apply([ops.zeros(3)] * 2, variables)
+    np.testing.assert_array_equal(variables[0].numpy(), np.full(3, 0.875))
+    np.testing.assert_array_equal(variables[1].numpy(), np.ones(3))
 
 
 def test_the_decay_mask_survives_saving(tmp_path):

@@ -240,6 +240,16 @@ def test_a_copied_optimizer_keeps_its_state(copied, name):
 
 
 @pytest.mark.parametrize("name", ["plain", "modulated sgd"])
+@pytest.mark.parametrize("shapes", [[(3,)], [(3,), (2,), (2,)], [(3,), (4,)]])
+def test_a_copied_optimizer_is_for_variables_like_those_it_had(name, shapes):
+    optimizer = OPTIMIZERS[name]()
+    optimizer.build([keras.Variable(np.ones(n)) for n in (3, 2)])
+    copied = pickled(optimizer)
+    with pytest.raises(ValueError, match="must be built on variables of the same"):
+        copied.build([keras.Variable(np.ones(shape)) for shape in shapes])
+
+
+@pytest.mark.parametrize("name", ["plain", "modulated sgd"])
 def test_a_pickled_model_continues(name):
     model = fit(make_model(OPTIMIZERS[name]()))
     twin = pickle.loads(pickle.dumps(model))

@@ -12,6 +12,7 @@ from keras_neuroplastic import (
     NeuroPlastic,
     OrthogonalResidual,
     PlasticityModulated,
+    PlasticityMonitor,
     PlasticityWarmup,
     PlasticityWindow,
 )
@@ -179,6 +180,32 @@ def test_weight_decay_exclude():
         assert config["weight_decay_exclude"] == ["bias"]
 
 
+@pytest.mark.parametrize("make", [NeuroPlastic, NeuroPlastic.many_inputs])
+def test_a_learning_rate_that_is_called_takes_no_arguments(make):
+    """Keras calls it in the step, and its error would not say whose it is."""
+    for value in [keras.optimizers.schedules.CosineDecay, lambda step: 0.1]:
+        refuses("learning_rate", value, TypeError, make)
+    for value in [lambda: 0.1, lambda step=0: 0.1, PlasticityWarmup(3)]:
+        make(learning_rate=value)
+
+
+@pytest.mark.parametrize("name", ["activity_weight", "memory_weight"])
+def test_gradient_only_has_its_weights(name):
+    refuses(name, 0.5, TypeError, NeuroPlastic.gradient_only)
+
+
+@pytest.mark.parametrize("make", [NeuroPlastic, modulated])
+def test_variables_and_gradients_come_in_lists_of_one_length(make):
+    variable = keras.Variable(np.ones(3))
+    with pytest.raises(TypeError, match=r"`variables` must be a list"):
+        make().build(variable)
+    optimizer = make()
+    optimizer.build(v for v in [variable])
+    gradients = [keras.ops.ones(3)] * 2
+    with pytest.raises(ValueError, match="2 gradients, 1 variables"):
+        optimizer.apply(gradients, [variable])
+
+
 def test_target():
     for value in ["Gain", "", "trust_ratio", None, 1, ["gain"], math.nan]:
         refuses("target", value, ValueError, modulated)
@@ -190,6 +217,8 @@ def test_modulate():
     for value in [3, [3], [["kernel"]], math.nan, {"kernel": 1}]:
         refuses("modulate", value, TypeError, modulated)
     refuses("modulate", ["kernel", "("], ValueError, modulated)
+    refuses("modulate", [], ValueError, modulated)
+    refuses("layers", [], ValueError, PlasticityMonitor)
     for value in ["kernel", ["kernel"], ("kernel",)]:
         assert modulated(modulate=value).get_config()["modulate"] == ["kernel"]
     assert modulated(modulate=None).modulate is None
@@ -241,7 +270,7 @@ def test_warmup_steps(name):
     def make(**arguments):
         return PlasticityWarmup(**{"warmup_steps": 4, **arguments})
 
-    for value in [0, -1]:
+    for value in [0, -1, 2**31]:
         refuses(name, value, ValueError, make)
     for value in [1.5, "1", None, True]:
         refuses(name, value, TypeError, make)
@@ -250,6 +279,8 @@ def test_warmup_steps(name):
 def test_window():
     refuses("start", -1, ValueError, PlasticityWindow)
     refuses("end", 0, ValueError, PlasticityWindow)
+    refuses("end", 2**31, ValueError, PlasticityWindow)
+    assert float(PlasticityWindow(end=2**31 - 1)(2**31 - 2)) == 1
     refuses("end", 2.5, TypeError, PlasticityWindow)
     refuses("scale", -1.0, ValueError, PlasticityWindow)
     window = PlasticityWindow(2, 4, 0.5)
