@@ -35,6 +35,10 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
     def build(self, variables):
         _validation.check_together(self)  # an attribute may have been set since
         _variables.check_dtypes(variables)
+        if hasattr(self, "_state_when_built"):
+            had, _ = self._state_when_built
+            if had is not None:
+                _variables.check_alike(self, had, self._likeness(variables))
         self._build_on(variables)
 
     def _build_on(self, variables):
@@ -83,6 +87,15 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
         for i, variable in enumerate(variables):
             variable.assign(store[str(i)])
 
+    def _choose(self, variables):
+        """The indices of the variables that get traces."""
+        return range(len(variables))
+
+    def _likeness(self, variables):
+        """What a copy's variables share with these: shapes, and which have traces."""
+        chosen = set(self._choose(variables))
+        return [(tuple(v.shape), i in chosen) for i, v in enumerate(variables)]
+
     def _row(self, index):
         """Where a variable is among those that have traces."""
         return index
@@ -99,9 +112,7 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
         """The last act of `build`: takes up the state of a pickled optimizer."""
         if not hasattr(self, "_state_when_built"):
             return
-        state = self._state_when_built
-        _variables.check_state(self, state, self._without_statistics(self.variables))
-        del self._state_when_built
+        _, state = self._state_when_built
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
@@ -111,6 +122,7 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
                 self.set_weights(state)
         else:
             self.set_weights(state)
+        del self._state_when_built
 
     def add_variable(self, shape, initializer="zeros", dtype=None, **kwargs):
         if getattr(self, "_adding_slots", False):
@@ -170,9 +182,11 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
 
         They wait in the copy until it is built on variables of its own.
         """
+        had = self._likeness(self._trainable_variables) if self.built else None
         state = [v.numpy() for v in self._without_statistics(self.variables)]
-        state = getattr(self, "_state_when_built", state)  # a copy of a copy
-        return _restore, (type(self), self.get_config(), state)
+        # Or what waits in this one, which is a copy itself.
+        waiting = getattr(self, "_state_when_built", (had, state))
+        return _restore, (type(self), self.get_config(), *waiting)
 
     def own_config(self):
         """The arguments that are not those of every Keras optimizer."""
@@ -200,11 +214,12 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
             return super().from_config(config, custom_objects=custom_objects)
 
 
-def _restore(cls, config, state):
+def _restore(cls, config, had, state):
     with _advice.loading():
         optimizer = cls.from_config(config)
     for variable, value in zip(optimizer.variables, state, strict=False):
         variable.assign(value)
     if len(state) > len(optimizer.variables):
-        optimizer._state_when_built = state
+        # Not for Keras, which would track what is in there.
+        vars(optimizer)["_state_when_built"] = had, state
     return optimizer

@@ -46,9 +46,16 @@ class UpdatingOptimizer(PlasticityOptimizer):
         """λ of a variable in a step, 0 where it is not decayed."""
         return self._each_constants[index] if self._rule_decays() else NO_DECAY
 
+    def apply(self, grads, trainable_variables=None):
+        """Updates variables, by default those that the optimizer was built on."""
+        if trainable_variables is not None:
+            trainable_variables = _variables.as_list(trainable_variables)
+            if len(grads):  # else nothing is to be done, as in Keras
+                _variables.check_counts(grads, trainable_variables)
+        super().apply(grads, trainable_variables)
+
     def _filter_empty_gradients(self, grads, vars):
         # The first step of `apply`, before anything reads the gradients.
-        _variables.check_counts(grads, vars)
         grads, vars = super()._filter_empty_gradients(grads, vars)
         pairs = zip(grads, vars, strict=True)
         return [_variables.gradient(densify(g, v), v) for g, v in pairs], vars
@@ -59,13 +66,16 @@ class UpdatingOptimizer(PlasticityOptimizer):
 
     def _apply_weight_decay(self, variables):
         """Nothing where the rule decays, so that a skipped variable stays whole."""
-        if not self._rule_decays():
-            super()._apply_weight_decay(variables)
+        decayed = [v for v in variables if self._use_weight_decay(v)]
+        # PyTorch cannot decay a list of none.
+        if decayed and not self._rule_decays():
+            super()._apply_weight_decay(decayed)
 
     def _use_weight_decay(self, variable):
-        return self._decayed[self._get_variable_index(variable)]
-
-    def _is_decayed(self, variable):
+        # Keras may ask with TensorFlow's own variable, whose name is not its path.
+        index = self._trainable_variables_indices.get(self._var_key(variable))
+        if index is not None:
+            variable = self._trainable_variables[index]
         patterns = self.weight_decay_exclude or ()
         excluded = _variables.matches(_variables.path(variable), patterns)
         return bool(
@@ -73,7 +83,7 @@ class UpdatingOptimizer(PlasticityOptimizer):
         )
 
     def _decay_mask(self):
-        return [self._is_decayed(v) for v in self._trainable_variables]
+        return [self._use_weight_decay(v) for v in self._trainable_variables]
 
     def exclude_from_weight_decay(self, var_list=None, var_names=None):
         """As in Keras, but refused once built; see also `weight_decay_exclude`.

@@ -51,11 +51,11 @@ def integer(name, value, low):
     return int(value)
 
 
-def count(name, value, low):
+def count(name, value, low, high=LARGEST_COUNT):
     """An int that a schedule can compare with the number of updates."""
     value = integer(name, value, low)
-    if value > LARGEST_COUNT:
-        allowed = f"an integer in [{low}, {LARGEST_COUNT}]"
+    if value > high:
+        allowed = f"an integer in [{low}, {high}]"
         raise ValueError(f"`{name}` must be {allowed}. Received: {name}={value!r}")
     return value
 

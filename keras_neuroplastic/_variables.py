@@ -27,17 +27,18 @@ def check_counts(gradients, variables):
         )
 
 
-def check_state(optimizer, state, variables):
-    """A ValueError unless the arrays of `state` have the shapes of the variables."""
-    copied, built = ([tuple(x.shape) for x in arrays] for arrays in (state, variables))
-    if copied != built:
+def check_alike(optimizer, had, found):
+    """A ValueError unless a copy is built on variables like those of the original.
+
+    Of each the shape, and whether it has traces.
+    """
+    if found != had:
         name = type(optimizer).__name__
         raise ValueError(
-            f"A copy of {name} goes on from the state that it was copied with, so that "
-            "it must be built on variables of the same number and shapes. For others "
-            f"make a new one: {name}.from_config(optimizer.get_config()). Received: "
-            f"variables for {len(built)} arrays, of shapes {built}, in place of "
-            f"{len(copied)}, of shapes {copied}"
+            f"A copy of a {name} goes on from its traces, so that it must be built on "
+            "variables of the same shapes, traced alike. For others make a new one: "
+            f"{name}.from_config(optimizer.get_config()). Received: shapes, and if "
+            f"traced, {found}, in place of {had}"
         )
 
 

@@ -43,7 +43,7 @@ class WrappingOptimizer(PlasticityOptimizer):
                 self.build(trainable_variables)
         elif self.built and len(grads) == len(self._trainable_variables):
             trainable_variables = self._trainable_variables
-        if trainable_variables is not None:
+        if trainable_variables is not None and len(grads):
             _variables.check_counts(grads, trainable_variables)
             grads = [
                 g if g is None or is_sparse(g) else _variables.gradient(g, v)
@@ -93,6 +93,8 @@ class WrappingOptimizer(PlasticityOptimizer):
         count = len(self.inner_optimizer.variables)
         self.inner_optimizer.set_weights(weights[:count])
         values, traces = weights[count:], self.traces
+        if not values:  # of one that was not built, around one that was
+            return
         if len(values) == len(traces) - 2:  # those of one that is not watched
             traces = self._saved()
         elif len(values) == len(traces) + 2:  # of one that is, unlike this one

@@ -167,7 +167,6 @@ class PlasticityModulated(WrappingOptimizer):
         self.load_waiting_state()
 
     def _choose(self, variables):
-        """The indices of the variables to modulate."""
         patterns = ("",) if self.modulate is None else self.modulate
         paths = [_variables.path(variable) for variable in variables]
         _variables.check_matches("modulate", patterns, paths)

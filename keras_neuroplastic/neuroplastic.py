@@ -189,7 +189,8 @@ class NeuroPlastic(UpdatingOptimizer):
             steps_per_epoch: Integer, at least 1. Weight updates an epoch.
             **overrides: Arguments of the class, each replacing a locked one.
         """
-        steps = _validation.integer("steps_per_epoch", steps_per_epoch, 1)
+        most = _validation.LARGEST_COUNT // 2
+        steps = _validation.count("steps_per_epoch", steps_per_epoch, 1, most)
         warmup = PlasticityWarmup(2 * steps, scale=2.0, stair_steps=steps)
         return cls(**{"learning_rate": 0.1, "plasticity_scale": warmup, **overrides})
 

@@ -80,9 +80,10 @@ class Seen(NamedTuple):
     """What a step of one variable was like, or of each row of a matrix."""
 
     alpha: Any  # of a sample of elements, in a row
-    plastic: Any  # of these, the part of the update that the other signals made
-    update: Any  # likewise, before it was stabilised, in the same units
-    # Of either the length alone will do: what is told is their ratio.
+    # Of the same elements, in the same units; or the lengths of the two, of which only
+    # the ratio is told.
+    plastic: Any  # the part of the update that the other signals made
+    update: Any  # before it was stabilised
     numbers: Any  # `OF_UPDATES`
     moved: Any  # 1, or 0 where the step was skipped
 

@@ -327,6 +327,8 @@ def test_what_is_not_our_rule_is_decayed_as_by_keras(optimizer):
     optimizer.apply([ops.zeros(3)] * 2, variables)
     np.testing.assert_array_equal(variables[0].numpy(), np.full(3, 0.875))
     np.testing.assert_array_equal(variables[1].numpy(), np.ones(3))
+    optimizer.apply([ops.zeros(3)], variables[1:])  # nothing to decay
+    np.testing.assert_array_equal(variables[1].numpy(), np.ones(3))
 
 
 def test_the_decay_mask_survives_saving(tmp_path):

@@ -245,8 +245,34 @@ def test_a_copied_optimizer_is_for_variables_like_those_it_had(name, shapes):
     optimizer = OPTIMIZERS[name]()
     optimizer.build([keras.Variable(np.ones(n)) for n in (3, 2)])
     copied = pickled(optimizer)
-    with pytest.raises(ValueError, match="must be built on variables of the same"):
-        copied.build([keras.Variable(np.ones(shape)) for shape in shapes])
+    for _ in range(2):  # it is not half built then
+        with pytest.raises(ValueError, match="must be built on variables of the same"):
+            copied.build([keras.Variable(np.ones(shape)) for shape in shapes])
+    copied.build([keras.Variable(np.ones(n)) for n in (3, 2)])
+
+
+def test_a_copied_optimizer_modulates_what_it_did():
+    def named(*names):
+        return [keras.Variable(np.ones(3), name=name) for name in names]
+
+    optimizer = PlasticityModulated("sgd", modulate="kernel")
+    optimizer.build(named("kernel", "bias"))
+    with pytest.raises(ValueError, match="traced alike"):
+        pickled(optimizer).build(named("kernel_a", "kernel_b"))
+    pickled(optimizer).build(named("kernel", "other"))
+
+
+def test_a_copied_optimizer_around_one_that_was_built():
+    variable = keras.Variable(np.ones(3))
+    inner = keras.optimizers.Adam()
+    inner.apply([keras.ops.ones(3)], [variable])
+    copied = pickled(PlasticityModulated(inner))
+    copied.build([keras.Variable(np.ones(3))])
+    assert int(copied.iterations) == 1
+    assert_identical(
+        [v.numpy() for v in copied.inner_optimizer.variables],
+        [v.numpy() for v in inner.variables],
+    )
 
 
 @pytest.mark.parametrize("name", ["plain", "modulated sgd"])

@@ -298,6 +298,7 @@ def test_warmup_scale_and_paper_steps():
     refuses("scale", math.nan, ValueError, make)
     refuses("scale", "1", TypeError, make)
     refuses("steps_per_epoch", 0, ValueError, NeuroPlastic.paper)
+    refuses("steps_per_epoch", 2**30, ValueError, NeuroPlastic.paper)
     refuses("steps_per_epoch", 2.5, TypeError, NeuroPlastic.paper)
 
 
