@@ -3,6 +3,8 @@
 test_transformations.py runs this file in a process of its own, on four devices.
 """
 
+from functools import cache
+
 import jax
 import keras
 import numpy as np
@@ -114,6 +116,11 @@ def in_parallel(model_axis):
     return keras.distribution.ModelParallel(layout_map=layouts)
 
 
+@cache
+def watch_on_one_device(make):
+    return watch(make)
+
+
 def watch(make, distribution=None):
     """What a monitor tells of two fits."""
     monitors = [PlasticityMonitor(), PlasticityMonitor()]
@@ -134,7 +141,7 @@ def watch(make, distribution=None):
     "make", [NeuroPlastic, lambda: PlasticityModulated(keras.optimizers.SGD(0.1))]
 )
 def test_a_monitor_tells_what_it_does_on_one_device(make, model_axis):
-    got, want = watch(make, in_parallel(model_axis)), watch(make)
+    got, want = watch(make, in_parallel(model_axis)), watch_on_one_device(make)
     for of_fit, of_one in zip(got, want, strict=True):
         for variable, alone in zip(of_fit, of_one, strict=True):
             assert variable["steps"] == STEPS

@@ -1,5 +1,6 @@
 """What a step tells of itself agrees with a NumPy twin, and costs nothing where off."""
 
+import math
 import pickle
 from functools import cache, partial
 from itertools import islice
@@ -172,14 +173,17 @@ def test_a_likely_mistake_is_noticed(wrong, float64):
     assert errors[wrong] > 1e-4
 
 
-def test_many_variables_are_looked_at_less(float64):
-    shape, count = (30, 30), 200
+def test_many_variables_are_looked_at_less(float64, monkeypatch):
+    shape, count, together = (30, 30), 8, 2**10
+    [grid, *_] = statistics.grids([shape] * 400)
+    assert 2**16 < 400 * math.prod(grid.counts) <= 2**17
+    monkeypatch.setattr(statistics, "TOGETHER", together)
     rng = np.random.default_rng(0)
     initial, gradient = rng.normal(size=(2, count, *shape))
     optimizer = NeuroPlastic()
     optimizer.collect_statistics()
     variables = [keras.Variable(x, dtype="float64") for x in initial]
-    twin = Watched(Reference(initial[-1]), most=2**17 // count)
+    twin = Watched(Reference(initial[-1]), most=together // count)
     for _ in range(2):
         optimizer.apply(list(map(keras.ops.convert_to_tensor, gradient)), variables)
         twin.step(gradient[-1])
