@@ -15,8 +15,8 @@ NO_DECAY = MappingProxyType({"weight_decay": 0.0})
 class UpdatingOptimizer(PlasticityOptimizer):
     """Dense gradients, weight decay by path, averages that survive a second `fit`.
 
-    A subclass says in `follows_rule` whether its steps follow `rule`, which decays the
-    variables marked in `_decayed`. If not, Keras decays them.
+    A subclass applies the decay of the variables marked in `_decayed` itself, but not
+    within another optimizer, for which a decay is no part of a step: there Keras does.
     """
 
     def build(self, variables):
@@ -38,13 +38,9 @@ class UpdatingOptimizer(PlasticityOptimizer):
         decayed = MappingProxyType({"weight_decay": self.weight_decay})
         self._each_constants = [decayed if d else NO_DECAY for d in self._decayed]
 
-    def _rule_decays(self):
-        """Whether a step does. Within another optimizer a decay is no part of one."""
-        return self.follows_rule() and not is_within_another(self)
-
     def _constants(self, index):
         """λ of a variable in a step, 0 where it is not decayed."""
-        return self._each_constants[index] if self._rule_decays() else NO_DECAY
+        return NO_DECAY if is_within_another(self) else self._each_constants[index]
 
     def apply(self, grads, trainable_variables=None):
         """Updates variables, by default those that the optimizer was built on."""
@@ -65,11 +61,11 @@ class UpdatingOptimizer(PlasticityOptimizer):
         _averages.overwrite(self, trainable_variables, as_keras_does)
 
     def _apply_weight_decay(self, variables):
-        """Nothing where the rule decays, so that a skipped variable stays whole."""
-        decayed = [v for v in variables if self._use_weight_decay(v)]
-        # PyTorch cannot decay a list of none.
-        if decayed and not self._rule_decays():
-            super()._apply_weight_decay(decayed)
+        """Nothing where the step decays, so that a skipped variable stays whole."""
+        if is_within_another(self):
+            decayed = [v for v in variables if self._use_weight_decay(v)]
+            if decayed:  # PyTorch cannot decay none
+                super()._apply_weight_decay(decayed)
 
     def _use_weight_decay(self, variable):
         # Keras may ask with TensorFlow's own variable, whose name is not its path.

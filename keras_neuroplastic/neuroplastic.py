@@ -63,7 +63,8 @@ class NeuroPlastic(UpdatingOptimizer):
         skip_nonfinite: Boolean. True: a variable whose gradient, after clipping,
             holds a NaN or an infinity keeps its value and its traces. Defaults to
             False.
-        weight_decay: λ. Float, at least 0, or None. Decoupled. Defaults to None.
+        weight_decay: λ. Float, at least 0, or None. Decoupled. A subclass whose
+            `update_step` does not call ours has to decay itself. Defaults to None.
         weight_decay_exclude: Regular expression or list of them. A variable whose
             `path` contains a match is not decayed. Defaults to None.
         clipnorm: Float above 0, or None. As in every Keras optimizer, like those that
@@ -224,14 +225,11 @@ class NeuroPlastic(UpdatingOptimizer):
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         step = super()._backend_update_step
-        if self.follows_rule():
+        # A subclass with an update rule of its own has it followed.
+        if type(self).update_step is NeuroPlastic.update_step:
             step = _steps.choose(self, step)
         step = _steps.watched(self, step)
         step(grads, trainable_variables, learning_rate)
-
-    def follows_rule(self):
-        """Whether steps follow the rule of this class, not one of a subclass."""
-        return type(self).update_step is NeuroPlastic.update_step
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable and its traces; the class docstring has the rule."""

@@ -306,23 +306,10 @@ def test_keras_exclusion_works_before_build_and_raises_after():
     assert optimizer._decayed == [False, False, True, False]
 
 
-class Descent(NeuroPlastic):
-    """With an update rule of its own."""
-
-    def update_step(self, gradient, variable, learning_rate):
-        self.assign_sub(variable, ops.multiply(learning_rate, gradient))
-
-
-def by_itself(**arguments):
-    return PlasticityModulated(NeuroPlastic(**arguments), max_ratio=None)
-
-
-@pytest.mark.parametrize("optimizer", [Descent, by_itself])
-def test_what_is_not_our_rule_is_decayed_as_by_keras(optimizer):
-    """By λ η, also where the gradient is 0, and by nothing where it is excluded."""
-    optimizer = optimizer(
-        learning_rate=0.25, weight_decay=0.5, weight_decay_exclude="bias"
-    )
+def test_the_decay_of_an_inner_neuroplastic_is_not_modulated():
+    """Where the gradient is 0, so is α."""
+    inner = NeuroPlastic(0.25, weight_decay=0.5, weight_decay_exclude="bias")
+    optimizer = PlasticityModulated(inner, max_ratio=None)
     variables = [keras.Variable(np.ones(3), name=name) for name in ("kernel", "bias")]
     optimizer.apply([ops.zeros(3)] * 2, variables)
     np.testing.assert_array_equal(variables[0].numpy(), np.full(3, 0.875))
