@@ -13,9 +13,12 @@ def wrong_labels(config):
     return f"{fashion(config)}, {percent(config['noise'])} wrong labels"
 
 
+NETWORKS = {"mlp": "dense network"}
+
+
 def irrelevant(config):
     words = f"MNIST, {config['examples']} images, {config['noise']} noise inputs"
-    return words if config["model"] == "mlp" else f"{words}, {config['model']}"
+    return f"{words}, {NETWORKS.get(config['model'], config['model'])}"
 
 
 GENES = {"khan": "Khan", "nci60": "NCI60"}
