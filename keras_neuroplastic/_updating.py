@@ -42,16 +42,9 @@ class UpdatingOptimizer(PlasticityOptimizer):
         """λ of a variable in a step, 0 where it is not decayed."""
         return NO_DECAY if is_within_another(self) else self._each_constants[index]
 
-    def apply(self, grads, trainable_variables=None):
-        """Updates variables, by default those that the optimizer was built on."""
-        if trainable_variables is not None:
-            trainable_variables = _variables.as_list(trainable_variables)
-            if len(grads):  # else nothing is to be done, as in Keras
-                _variables.check_counts(grads, trainable_variables)
-        super().apply(grads, trainable_variables)
-
     def _filter_empty_gradients(self, grads, vars):
         # The first step of `apply`, before anything reads the gradients.
+        _variables.check_counts(grads, vars)
         grads, vars = super()._filter_empty_gradients(grads, vars)
         pairs = zip(grads, vars, strict=True)
         return [_variables.gradient(densify(g, v), v) for g, v in pairs], vars
