@@ -11,6 +11,8 @@ import numpy as np
 from keras import optimizers
 from keras.optimizers.schedules import LearningRateSchedule
 
+from keras_neuroplastic._validation import WEIGHTS
+
 # What other libraries and the published code call it.
 ELSEWHERE = {
     "betas": "beta_1=..., beta_2=...",
@@ -74,11 +76,11 @@ def refuse_arguments(cls, arguments, elsewhere):
 
 def refuse_weights(method, arguments):
     """A TypeError for weights of signals where a method has fixed them."""
-    for name in ("activity_weight", "gradient_weight", "memory_weight"):
+    for name in WEIGHTS:
         if name in arguments:
             raise TypeError(
                 f"`{name}` is no argument of NeuroPlastic.{method}, which is one "
-                f"choice of weights: write NeuroPlastic(...). Received: "
+                "choice of weights: write NeuroPlastic(...). Received: "
                 f"{name}={arguments[name]!r}"
             )
 

@@ -55,10 +55,9 @@ class UpdatingOptimizer(PlasticityOptimizer):
 
     def _apply_weight_decay(self, variables):
         """Nothing where the step decays, so that a skipped variable stays whole."""
-        if is_within_another(self):
-            decayed = [v for v in variables if self._use_weight_decay(v)]
-            if decayed:  # PyTorch cannot decay none
-                super()._apply_weight_decay(decayed)
+        # PyTorch cannot decay none.
+        if is_within_another(self) and any(map(self._use_weight_decay, variables)):
+            super()._apply_weight_decay(variables)
 
     def _use_weight_decay(self, variable):
         # Keras may ask with TensorFlow's own variable, whose name is not its path.

@@ -14,6 +14,8 @@ from keras.optimizers.schedules import LearningRateSchedule
 
 # Smaller ones would be zero in float32, and 0 / (0 + ε) not a number.
 SMALLEST_EPSILON = 1e-37
+# Of the three signals.
+WEIGHTS = "activity_weight", "gradient_weight", "memory_weight"
 # The largest number of an int32, in which schedules count.
 LARGEST_COUNT = 2**31 - 1
 
@@ -41,23 +43,20 @@ def real(
     return float(value)
 
 
-def integer(name, value, low):
-    """An int of at least `low`, from any integer but a bool."""
+def integer(name, value, low, high=math.inf):
+    """An int in the range given, from any integer but a bool."""
     allowed = f"an integer >= {low}"
+    if high != math.inf:
+        allowed = f"an integer in [{low}, {high}]"
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"`{name}` must be {allowed}. Received: {name}={value!r}")
-    if value < low:
+    if not low <= value <= high:
         raise ValueError(f"`{name}` must be {allowed}. Received: {name}={value!r}")
     return int(value)
 
 
-def count(name, value, low, high=LARGEST_COUNT):
-    """An int that a schedule can compare with the number of updates."""
-    value = integer(name, value, low)
-    if value > high:
-        allowed = f"an integer in [{low}, {high}]"
-        raise ValueError(f"`{name}` must be {allowed}. Received: {name}={value!r}")
-    return value
+# A number of updates that a schedule can compare with theirs.
+count = partial(integer, high=LARGEST_COUNT)
 
 
 def boolean(name, value):
@@ -217,10 +216,9 @@ CHECKS = {
 
 def check_together(optimizer):
     """The conditions that tie arguments to each other."""
-    names = ("activity_weight", "gradient_weight", "memory_weight")
-    weights = [getattr(optimizer, name) for name in names]
+    weights = [getattr(optimizer, name) for name in WEIGHTS]
     if abs(sum(weights) - 1) > 1e-6:
-        received = ", ".join(f"{n}={w}" for n, w in zip(names, weights, strict=True))
+        received = ", ".join(f"{n}={w}" for n, w in zip(WEIGHTS, weights, strict=True))
         raise ValueError(
             "`activity_weight`, `gradient_weight` and `memory_weight` must sum to 1. "
             f"Received: {received}, which sum to {sum(weights)}"

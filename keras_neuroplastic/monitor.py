@@ -81,9 +81,7 @@ class PlasticityMonitor(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.log_dir = log_dir
-        self.layers = (
-            layers if layers is None else _validation.some_patterns("layers", layers)
-        )
+        self.layers = _validation.optional(_validation.some_patterns)("layers", layers)
         self.histograms = _validation.boolean("histograms", histograms)
         self.epochs, self._statistics, self._logs = [], [], []
         self._writer = None

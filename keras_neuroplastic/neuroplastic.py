@@ -191,7 +191,7 @@ class NeuroPlastic(UpdatingOptimizer):
             **overrides: Arguments of the class, each replacing a locked one.
         """
         most = _validation.LARGEST_COUNT // 2
-        steps = _validation.count("steps_per_epoch", steps_per_epoch, 1, most)
+        steps = _validation.integer("steps_per_epoch", steps_per_epoch, 1, most)
         warmup = PlasticityWarmup(2 * steps, scale=2.0, stair_steps=steps)
         return cls(**{"learning_rate": 0.1, "plasticity_scale": warmup, **overrides})
 

@@ -4,8 +4,6 @@ Which form is right is known where a step is compiled, not where it is traced: t
 program may be exported for a CPU and for a GPU. So each platform is given its own.
 """
 
-from functools import partial
-
 import jax
 import numpy as np
 from jax import lax
@@ -62,12 +60,9 @@ def of_signals(values, axis):
 
 
 def of_several(values, axis):
-    one_each = partial(plain.of_several, axis=axis, of_each=of_magnitudes)
-    if axis is not None or not are_small(values):
-        return one_each(values)
-    return lax.platform_dependent(
-        *values, cpu=as_product, default=lambda *values: one_each(values)
-    )
+    if axis is None and are_small(values):
+        return lax.platform_dependent(*values, cpu=as_product, default=one_by_one)
+    return plain.of_several(values, axis, of_magnitudes)
 
 
 def are_small(values):
