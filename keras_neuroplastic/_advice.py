@@ -63,7 +63,7 @@ def loading(saved=True):
 
 def refuse_arguments(cls, arguments, elsewhere):
     """A TypeError for arguments that a class lacks, by their names elsewhere."""
-    known = list(inspect.signature(cls).parameters)
+    known = list(inspect.signature(cls).parameters)[:-1]  # without **kwargs
     for name, value in arguments.items():
         close = get_close_matches(name, known, 1)
         instead = elsewhere.get(name, close[0] if close else None)
@@ -85,10 +85,21 @@ def refuse_weights(method, arguments):
             )
 
 
+def needs_nothing(cls):
+    """Whether it can be made without arguments, as a name is all there is."""
+    try:
+        inspect.signature(cls).bind()
+    except TypeError:
+        return False
+    return True
+
+
 def similar_optimizer(name):
     """The name of an optimizer that is like this one, or that of Adam."""
-    known = {n.lower(): n.lower() for n in dir(optimizers) if n[0].isupper()}
-    known.pop("lamb", None)  # which Keras does not find by its name
+    classes = {n: c for n, c in vars(optimizers).items() if isinstance(c, type)}
+    # One that Keras does not find by its name, and one that updates nothing.
+    others = {n: c for n, c in classes.items() if n not in ("Lamb", "Optimizer")}
+    known = {n.lower(): n.lower() for n, c in others.items() if needs_nothing(c)}
     known["neuroplastic"] = "keras_neuroplastic>NeuroPlastic"
     close = get_close_matches(name.lower().split(">")[-1], known, 1)
     return known[close[0]] if close else "adam"

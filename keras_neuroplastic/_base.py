@@ -158,7 +158,7 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
             self.assign(slot, rules.stored(traces[name]))
 
     def __setattr__(self, name, value):
-        if name in _validation.CHECKS:
+        if name in _validation.CHECKS and name in self.arguments():
             value = _validation.CHECKS[name](name, value)
             if getattr(self, "built", False):
                 self._refuse_unless_seen(name, value)
@@ -168,6 +168,8 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
         """Raises unless compiled steps see the new value, or it is no new value."""
         if name == "learning_rate":
             seen = not callable(value)  # a number goes into the variable they read
+        elif name == "name":
+            seen = True  # by who saves or prints it, and no step asks
         else:
             seen = value == getattr(self, name)
         if not seen:
@@ -188,11 +190,20 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
         waiting = getattr(self, "_state_when_built", (had, state))
         return _restore, (type(self), self.get_config(), *waiting)
 
+    @classmethod
+    def own_arguments(cls):
+        """The names of those that are not of every Keras optimizer."""
+        return [*(f.name for f in dataclasses.fields(cls.settings)), *cls.further]
+
+    @classmethod
+    def arguments(cls):
+        """The names of all, which are checked wherever they are set."""
+        return [*cls.own_arguments(), *_validation.OF_KERAS]
+
     def own_config(self):
         """The arguments that are not those of every Keras optimizer."""
-        own = [field.name for field in dataclasses.fields(self.settings)]
         config = {}
-        for name in (*own, *self.further):
+        for name in self.own_arguments():
             value = getattr(self, name)
             if isinstance(value, tuple):
                 value = list(value)
@@ -215,6 +226,11 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
 
 
 def _restore(cls, config, had, state):
+    # The functions of a copy are no less safe than those of its original.
+    config = {
+        k: deserialize_keras_object(v, safe_mode=False) if isinstance(v, dict) else v
+        for k, v in config.items()
+    }
     with _advice.loading():
         optimizer = cls.from_config(config)
     for variable, value in zip(optimizer.variables, state, strict=False):

@@ -31,7 +31,7 @@ def accept(optimizer, custom_objects=None):
     elif isinstance(optimizer, str):
         try:
             found = optimizers.get(optimizer)
-        except ValueError as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 "`optimizer` must name an optimizer: write "
                 f"{_advice.similar_optimizer(optimizer)!r}, or give one. {received}"

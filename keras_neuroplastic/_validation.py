@@ -8,6 +8,7 @@ import math
 import re
 from functools import partial
 from numbers import Integral, Real
+from os import PathLike
 
 from keras import Variable, ops
 from keras.optimizers.schedules import LearningRateSchedule
@@ -38,9 +39,13 @@ def real(
         raise TypeError(f"`{name}` must be {allowed}. Received: {name}={value!r}")
     below = value <= low if exclude_low else value < low
     above = value >= high if exclude_high else value > high
-    if below or above or not math.isfinite(value):
+    try:
+        number = float(value)
+    except OverflowError:  # of an integer or a fraction
+        number = math.inf
+    if below or above or not math.isfinite(number):
         raise ValueError(f"`{name}` must be {allowed}. Received: {name}={value!r}")
-    return float(value)
+    return number
 
 
 def integer(name, value, low, high=math.inf):
@@ -72,6 +77,13 @@ def text(name, value):
         raise TypeError(f"`{name}` must be a string. Received: {name}={value!r}")
     if not value:
         raise ValueError(f"`{name}` must not be empty. Received: {name}={value!r}")
+    return value
+
+
+def path(name, value):
+    """A string or a path, as it is."""
+    if not isinstance(value, (str, PathLike)):
+        raise TypeError(f"`{name}` must be a path. Received: {name}={value!r}")
     return value
 
 
@@ -176,13 +188,26 @@ _decay = partial(real, low=0, high=1, exclude_high=True)
 _at_least_zero = partial(real, low=0)
 _positive_or_none = optional(real, 0, exclude_low=True)
 
+# The arguments of every Keras optimizer.
+OF_KERAS = {
+    "learning_rate": learning_rate,
+    "weight_decay": optional(real, 0),
+    "clipnorm": _positive_or_none,
+    "clipvalue": _positive_or_none,
+    "global_clipnorm": _positive_or_none,
+    "use_ema": boolean,
+    "ema_momentum": _fraction,
+    "ema_overwrite_frequency": optional(count, 1),
+    "loss_scale_factor": _positive_or_none,
+    "gradient_accumulation_steps": optional(count, 2),
+    "name": optional(text),
+}
 # Every argument that is checked wherever it is set, also as an attribute.
-CHECKS = {
+CHECKS = OF_KERAS | {
     "strength": scheduled,
     "max_ratio": optional(scheduled),
     "target": partial(one_of, choices=("gain", "trust")),
     "modulate": optional(some_patterns),
-    "learning_rate": learning_rate,
     "activity_weight": _fraction,
     "gradient_weight": _fraction,
     "memory_weight": _fraction,
@@ -199,18 +224,8 @@ CHECKS = {
     "residual": optional(residual),
     "epsilon": partial(real, low=SMALLEST_EPSILON),
     "skip_nonfinite": boolean,
-    "weight_decay": optional(real, 0),
     "weight_decay_exclude": optional(patterns),
-    "clipnorm": _positive_or_none,
-    "clipvalue": _positive_or_none,
-    "global_clipnorm": _positive_or_none,
-    "use_ema": boolean,
-    "ema_momentum": _fraction,
-    "ema_overwrite_frequency": optional(integer, 1),
-    "loss_scale_factor": _positive_or_none,
-    "gradient_accumulation_steps": optional(integer, 2),
     "jit_compile": boolean,
-    "name": optional(text),
 }
 
 

@@ -80,7 +80,7 @@ class PlasticityMonitor(keras.callbacks.Callback):
         histograms: bool = True,
     ) -> None:
         super().__init__()
-        self.log_dir = log_dir
+        self.log_dir = _validation.optional(_validation.path)("log_dir", log_dir)
         self.layers = _validation.optional(_validation.some_patterns)("layers", layers)
         self.histograms = _validation.boolean("histograms", histograms)
         self.epochs, self._statistics, self._logs = [], [], []

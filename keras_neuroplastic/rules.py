@@ -95,7 +95,8 @@ def plasticity(signals, p, scale):
     It is not clipped again: κ > 1 extrapolates beyond the range on purpose.
     """
     parts = zip(followed(signals, p), p.signal_weights, signals.gains, strict=True)
-    first, *others = [x * (w * gain) for x, w, gain in parts]
+    # In this order: w · gain may be so small that XLA takes it for 0.
+    first, *others = [x * gain * w for x, w, gain in parts]
     alpha_full = clip(sum(others, first), p.min_alpha, p.max_alpha)
     if isinstance(scale, float) and scale == 1.0:
         return alpha_full

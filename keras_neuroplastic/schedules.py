@@ -6,6 +6,8 @@ from keras import ops
 from keras_neuroplastic import _validation
 from keras_neuroplastic._dtypes import step_dtype
 
+LATEST_START = _validation.LARGEST_COUNT - 1  # or no end could follow
+
 
 class FixedSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """A schedule whose attributes are set once, for compiled steps read them once."""
@@ -111,7 +113,7 @@ class PlasticityWindow(FixedSchedule):
     def __init__(
         self, start: int = 0, end: int | None = None, scale: float = 1.0
     ) -> None:
-        self.start = _validation.count("start", start, 0)
+        self.start = _validation.integer("start", start, 0, LATEST_START)
         self.end = _validation.optional(_validation.count, self.start + 1)("end", end)
         self.scale = _validation.real("scale", scale, 0)
 

@@ -254,6 +254,7 @@ def test_hyperparameters_are_fixed_after_the_first_step():
         with pytest.raises(AttributeError, match=f"`{name}` cannot be set"):
             setattr(model.optimizer, name, value)
     model.optimizer.beta_1 = 0.9  # its value already
+    model.optimizer.name = "another"  # which no step reads
 
 
 @pytest.mark.parametrize("name", ["warmup_steps", "scale", "stair_steps"])

@@ -255,6 +255,9 @@ def test_an_optimizer_that_is_built_on_the_same_variables():
             "MultiOptimizer of optimizers that are each PlasticityModulated",
         ),
         (lambda: "no_such_name", "name an optimizer: write 'adam'.*no_such"),
+        (lambda: "optimizr", "name an optimizer: write '(?!optimizer').*optimizr"),
+        (lambda: "lossscaleoptimizer", "name an optimizer: write .*lossscale"),
+        (lambda: "multioptimizer", "name an optimizer: write .*multi"),
     ],
 )
 def test_what_cannot_be_inside_is_refused(optimizer, advice):

@@ -160,6 +160,8 @@ def test_layers():
 def test_bad_input():
     with pytest.raises(TypeError, match="`layers` must be a regular expression"):
         PlasticityMonitor(layers=3)
+    with pytest.raises(TypeError, match="`log_dir` must be a path"):
+        PlasticityMonitor(log_dir=3)
     with pytest.raises(TypeError, match="`histograms` must be True or False"):
         PlasticityMonitor(histograms="yes")
     with pytest.raises(ValueError, match="compile the model with one of them"):

@@ -63,6 +63,17 @@ def test_the_step_is_exact_at_any_magnitude(magnitude):
     assert distance == pytest.approx(RATE * clipped * gain, rel=2e-6)
 
 
+def test_a_step_has_one_direction_at_any_magnitude():
+    g = np.array([1.0, 0.5, 0.2, -0.9])
+    moved = []
+    for magnitude in 1e30, 8e37:
+        variable = keras.Variable(np.zeros(4), dtype="float32")
+        gradient = ops.convert_to_tensor(magnitude * g, "float32")
+        NeuroPlastic(RATE, max_update_norm=NORM).apply([gradient], [variable])
+        moved.append(variable.numpy())
+    np.testing.assert_allclose(*moved, rtol=2e-6)
+
+
 def test_traces_recover_from_a_huge_gradient():
     huge = np.full((3,), 3e38)
     small = np.array([0.1, -0.2, 0.3])

@@ -262,6 +262,16 @@ def test_a_copied_optimizer_modulates_what_it_did():
     pickled(optimizer).build(named("kernel", "other"))
 
 
+@pytest.mark.filterwarnings("ignore:The object being serialized includes a `lambda`")
+@pytest.mark.parametrize("copied", [pickled, copied_twice])
+@pytest.mark.parametrize(
+    "around", [lambda o: o, PlasticityModulated], ids=["plain", "modulated"]
+)
+def test_a_copied_optimizer_whose_rate_is_a_function(copied, around):
+    copy_of_it = copied(around(NeuroPlastic(lambda: 0.05)))
+    assert float(copy_of_it.learning_rate) == np.float32(0.05)
+
+
 def test_a_copied_optimizer_around_one_that_was_built():
     variable = keras.Variable(np.ones(3))
     inner = keras.optimizers.Adam()

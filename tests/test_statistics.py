@@ -306,6 +306,16 @@ def test_of_two_variables_one_is_skipped():
     assert not np.array_equal(b["alpha_sample"], before["b"]["alpha_sample"])
 
 
+def test_an_infinite_gradient_is_seen():
+    optimizer = NeuroPlastic()
+    optimizer.collect_statistics()
+    step = stepper(optimizer, [keras.Variable(np.ones(3), name="kernel")])
+    step([np.array([np.inf, 1.0, 1.0])])  # a warning would be an error here
+    found = plasticity_statistics(optimizer)["kernel"]
+    assert not np.isfinite(found["gradient_norm"])
+    assert found["alpha_max"] == 2
+
+
 @pytest.mark.parametrize("bad", [0, 1])
 def test_a_nan_is_seen_and_does_not_stay(bad):
     optimizer = NeuroPlastic()

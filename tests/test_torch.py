@@ -246,6 +246,24 @@ def test_gradients_and_stateless_values_are_left_alone(lists):
     torch.testing.assert_close(variable.value, stateless[0])
 
 
+@pytest.mark.parametrize("make", [NeuroPlastic, lambda: PlasticityModulated("adam")])
+def test_a_module_that_becomes_double(make, lists):
+    """The slots stay in float32: all that their rounding changes is the last digits."""
+    moved = []
+    for dtype in "float32", "float64":
+        variable = keras.Variable(np.ones((3, 2), "float32"))
+        layer = torch.nn.ParameterList([variable._value])
+        optimizer = make()
+        for number in range(4):
+            if number == 2 and dtype == "float64":
+                layer.double()
+            gradient = torch.arange(6, dtype=variable._value.dtype).reshape(3, 2)
+            optimizer.apply([gradient + number], [variable])
+        moved.append(ops.convert_to_numpy(variable))
+        assert moved[-1].dtype == dtype
+    np.testing.assert_allclose(*moved, rtol=1e-6)
+
+
 def test_a_rule_of_a_subclass_is_followed(lists):
     class Still(NeuroPlastic):
         def update_step(self, gradient, variable, learning_rate):

@@ -92,7 +92,7 @@ def test_every_argument_is_covered():
 )
 def test_numbers(make, name):
     _, _, outside = (NUMBERS | OF_MODULATED)[name]
-    for value in [*outside, math.nan, math.inf, -math.inf, np.float32("nan")]:
+    for value in [*outside, math.nan, math.inf, -math.inf, np.float32("nan"), 10**400]:
         refuses(name, value, ValueError, make)
     for value in ["0.1", [0.1], {}, True, 1j, b"1"]:
         refuses(name, value, TypeError, make)
@@ -131,7 +131,7 @@ def test_learning_rate_types(value):
 
 @pytest.mark.parametrize("name", INTEGERS)
 def test_integers(name):
-    for value in [INTEGERS[name] - 1, 0, -3]:
+    for value in [INTEGERS[name] - 1, 0, -3, 2**31]:
         refuses(name, value, ValueError)
     for value in [2.0, "2", True, math.nan, [2]]:
         refuses(name, value, TypeError)
@@ -261,8 +261,10 @@ def test_arguments_that_depend_on_each_other():
 
 
 def test_unknown_argument():
-    with pytest.raises(TypeError, match="beta_3"):
+    with pytest.raises(TypeError, match=r"`beta_3` .* write beta_2"):
         NeuroPlastic(beta_3=0.9)
+    with pytest.raises(TypeError, match=r"`kwarg` is no argument of NeuroPlastic\."):
+        NeuroPlastic(kwarg=1)
 
 
 @pytest.mark.parametrize("name", ["warmup_steps", "stair_steps"])
@@ -278,6 +280,7 @@ def test_warmup_steps(name):
 
 def test_window():
     refuses("start", -1, ValueError, PlasticityWindow)
+    refuses("start", 2**31 - 1, ValueError, PlasticityWindow)  # no end could follow
     refuses("end", 0, ValueError, PlasticityWindow)
     refuses("end", 2**31, ValueError, PlasticityWindow)
     assert float(PlasticityWindow(end=2**31 - 1)(2**31 - 2)) == 1
@@ -311,3 +314,15 @@ def test_attributes_are_checked_as_arguments_are():
     optimizer.max_alpha = 0.1
     with pytest.raises(ValueError, match="`min_alpha`"):
         optimizer.build([keras.Variable(np.ones(2))])
+
+
+def test_a_subclass_may_have_attributes_of_its_own():
+    class Targeted(NeuroPlastic):
+        def __init__(self, target, **kwargs):
+            super().__init__(**kwargs)
+            self.target = target
+
+    optimizer = Targeted(2.0)
+    optimizer.build([keras.Variable(np.ones(2))])
+    optimizer.target = 3.0
+    assert optimizer.target == 3

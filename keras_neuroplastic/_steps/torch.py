@@ -106,7 +106,7 @@ def keep_values(optimizer, variables):
     values = [variable._value for variable in variables]  # as in `tensors`
     kept = optimizer.__dict__.setdefault("_kept_values", {})
     for variable, value in zip(variables, values, strict=True):
-        if id(variable) not in kept:
+        if id(variable) not in kept or kept[id(variable)].dtype != value.dtype:
             kept[id(variable)] = torch.empty_like(value)
     copies = [kept[id(variable)] for variable in variables]
     torch._foreach_copy_(copies, values)
@@ -118,10 +118,14 @@ def step(optimizer, gradients, variables, learning_rate, *others):
     """Moves Keras variables and their slots as `optimizer.update_step` would."""
     groups, lists = defaultdict(list), defaultdict(list)
     update = together(optimizer)
+    of_one_trace = next(iter(optimizer._lists.values()), None)
     for arrays in zip(gradients, variables, *others, strict=True):
         gradient, variable, *other = arrays
         index = optimizer._get_variable_index(variable)
         theta, key = variable._value, index
+        if of_one_trace and is_alien(theta, of_one_trace[optimizer._row(index)]):
+            optimizer.update_step(gradient, variable, learning_rate, *other)
+            continue
         if update and has_lists(theta):
             if theta.numel():
                 key = theta.device, step_dtype(theta.dtype)
@@ -153,6 +157,11 @@ def step(optimizer, gradients, variables, learning_rate, *others):
                 optimizer.update_step(gradient, variable, learning_rate, *other)
     if cpu_step and cpu_step.watch and cpu_step.watch.stepped:
         optimizer._seen.append(cpu_step.watch.seen(cpu_step.numbers["scale"]))
+
+
+def is_alien(theta, trace):
+    """Whether a module's `double()` has changed a dtype since the slots were made."""
+    return (theta.dtype == torch.float64) != (trace._value.dtype == torch.float64)
 
 
 def may_be_written_over(theta, *others):

@@ -40,6 +40,7 @@ class Watch:
         places, target = next(self.blocks)
         target[...] = elements(alpha, places) if torch.is_tensor(alpha) else alpha
 
+    @np.errstate(all="ignore")
     def add(self, mean, numbers, **arrays):
         """At last takes samples of whole arrays, and what is known of the variable.
 
@@ -78,6 +79,7 @@ class Watch:
         matrix = self.kept[name]
         return matrix if len(self.stepped) == len(matrix) else matrix[self.stepped]
 
+    @np.errstate(all="ignore")
     def seen(self, scale):
         """The rows of the variables stepped, and `statistics.Seen` of them."""
         self.stepped.sort()
