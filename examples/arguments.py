@@ -24,15 +24,33 @@ def number(kind, low, high, low_allowed=True):
     return convert
 
 
+PICTURES = ".png", ".pdf", ".svg"
 count = number(int, 1, 10**6)
 seed = number(int, 0, 2**32 - 1)
+learning_rate = number(float, 0, 100, low_allowed=False)
 
 
 def results_file(text):
     """A path; the same without .jsonl is the folder of what is not finished."""
-    if not text.endswith(".jsonl"):
-        raise argparse.ArgumentTypeError(f"{text!r} does not end in .jsonl")
-    return Path(text)
+    path = Path(text)
+    if path.suffix != ".jsonl":
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in NAME.jsonl")
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is a folder")
+    if any(parent.is_file() for parent in path.parents):
+        raise argparse.ArgumentTypeError(f"{text!r} lies in what is no folder")
+    return path
+
+
+def picture_file(text):
+    """A path in a folder that is there, for what is drawn at the end."""
+    path = Path(text)
+    if path.suffix not in PICTURES:
+        allowed = ", ".join(PICTURES)
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in one of {allowed}")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} lies in no folder that exists")
+    return path
 
 
 class Parser(argparse.ArgumentParser):

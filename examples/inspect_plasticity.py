@@ -25,8 +25,10 @@ def main(argv=None):
     add = parser.add_argument
     add("--epochs", type=arguments.count, default=10, help="default: 10")
     add("--limit", type=arguments.count, help="training images, default: all")
-    add("--learning-rate", type=float, default=0.1, help="to begin with, default: 0.1")
-    add("--page", default="plasticity.png", help="file to save to")
+    rate = {"type": arguments.learning_rate, "default": 0.1}
+    add("--learning-rate", **rate, help="to begin with, default: 0.1")
+    page = {"type": arguments.picture_file, "default": "plasticity.png"}
+    add("--page", **page, help="file to save to (default: plasticity.png)")
     add("--log-dir", help="where TensorBoard is to find its files")
     args = parser.parse_args(argv)
 

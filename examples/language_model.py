@@ -54,6 +54,12 @@ class ShortEpochs(Batches):
         return min(super().__len__(), PLACES_AN_EPOCH // self.batch_size)
 
 
+def check(args):
+    if args.batch_size > PLACES_AN_EPOCH:
+        return f"argument --batch-size: an epoch has {PLACES_AN_EPOCH} places"
+    return None
+
+
 def train(run):
     parts, run.notes["text"] = text.load(WORDS)
     x, y = (a[: run.limit] for a in text.before_each(parts["train"], CONTEXT))
@@ -86,6 +92,7 @@ def main(argv=None):
         epochs=5,
         batch_size=128,
         seconds_per_epoch=4,
+        check=check,
         argv=argv,
         metric="val_loss",
         model={"choices": MODELS, "default": ["mlp"], "help": "the network"},

@@ -84,12 +84,12 @@ def plot(accuracies, path):
 
 def main(argv=None):
     parser = arguments.Parser(description=__doc__.split("\n")[0])
-    add = parser.add_argument
+    add, file = parser.add_argument, arguments.picture_file
     add("--epochs", type=arguments.count, default=20, help="default: 20")
     seeds = {"type": arguments.seed, "nargs": "+", "default": [41, 42, 43]}
     add("--seeds", **seeds, help="one run for each (default: 41 42 43)")
-    add("--plot", default="quickstart.png", help="file for the accuracies")
-    add("--page", default="plasticity.png", help="file for what plasticity did")
+    add("--plot", type=file, default="quickstart.png", help="of the accuracies")
+    add("--page", type=file, default="plasticity.png", help="of what plasticity did")
     args = parser.parse_args(argv)
 
     digits = load_data()

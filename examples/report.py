@@ -12,7 +12,7 @@ optimizer is compared with the bare one, too. Diverged runs count, and are marke
 import argparse
 from pathlib import Path
 
-from examples.arguments import Parser
+from examples.arguments import Parser, results_file
 from examples.harness import results
 from examples.harness.compare import REFERENCE, cell_name, group, row_name
 from examples.harness.figures import plot_courses, plot_gaps
@@ -52,7 +52,7 @@ def main(argv=None):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("files", nargs="+", type=Path, help="results/*.jsonl")
+    add("files", nargs="+", type=results_file, help="results/*.jsonl")
     add("--figures", type=Path, help="folder for accuracy over epoch and over fraction")
     add(
         "--reference",

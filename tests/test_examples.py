@@ -17,7 +17,7 @@ pytest.importorskip("tqdm", reason="needs the extra `examples`")
 from sklearn.datasets import load_digits
 from test_study import once
 
-from examples import gene_expression, irrelevant_inputs, report
+from examples import arguments, gene_expression, irrelevant_inputs, report
 from examples.harness import data, folds, results
 
 ROOT = Path(__file__).parent.parent
@@ -80,6 +80,29 @@ def test_no_epochs_get_one_line(name, capsys):
     message = capsys.readouterr().err
     assert message.count("\n") == 1
     assert "argument --epochs: '0' is not an integer in [1, " in message
+
+
+@pytest.mark.parametrize(
+    ("check", "text", "words"),
+    [
+        (arguments.results_file, "runs.txt", "does not end in"),
+        (arguments.results_file, "there/.jsonl", "does not end in"),
+        (arguments.results_file, "folder.jsonl", "is a folder"),
+        (arguments.results_file, "file/runs.jsonl", "lies in what is no folder"),
+        (arguments.picture_file, "page.xyz", "does not end in"),
+        (arguments.picture_file, "not_there/page.png", "no folder that exists"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_refused(
+    check, text, words, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.jsonl").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(argparse.ArgumentTypeError, match=words):
+        check(text)
+    assert arguments.results_file("new/runs.jsonl") == Path("new/runs.jsonl")
+    assert arguments.picture_file("page.png") == Path("page.png")
 
 
 @pytest.mark.parametrize(

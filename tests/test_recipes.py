@@ -40,6 +40,19 @@ def test_a_recipe_trains(name, tmp_path, monkeypatch):
     np.testing.assert_allclose(record["metrics"]["learning_rate"], [1e-3, 5e-4])
 
 
+def test_what_fills_no_batch_is_refused():
+    settings = {"evaluate_on": "test", "limit": 7, "batch_size": 8}
+    run = Run(settings, Path("nowhere"))
+    with pytest.raises(SystemExit, match="7 training examples do not fill a batch: 8"):
+        recipe.split(run, np.arange(50))
+
+
+def test_the_help_of_all_recipes_is_their_own(capsys):
+    with pytest.raises(SystemExit):
+        every.main(["--help"])
+    assert "Every recipe in turn" in capsys.readouterr().out
+
+
 def test_every_recipe_is_short_and_has_a_row():
     folder = ROOT / "examples" / "recipes"
     for path in folder.glob("*.py"):

@@ -63,6 +63,26 @@ def test_intervals_and_pairs(tmp_path, capsys):
     assert (tmp_path / "toy-gap-1.png").exists()
 
 
+@pytest.mark.parametrize("finite", [0, 1, 2])
+def test_a_loss_that_is_not_finite_is_left_out_and_counted(finite, tmp_path, capsys):
+    path = tmp_path / "toy.jsonl"
+    records = [*runs("gradient-only", 0.1, [0, 0, 0]), *runs("adam", 0.1, [0, 0, 0])]
+    for number, record in enumerate(records):
+        lost = number >= 3 + finite
+        loss = None if lost else float(number)
+        record |= {"metric": "val_loss", "diverged": lost}
+        record["metrics"] = {"val_loss": [9.0, loss]}
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    report.main([str(path)])
+    mean, gain, signs = {
+        0: ("–", "", ""),
+        1: ("3.000", "3.000", "0/1/0"),
+        2: ("3.500 ± 6.353", "3.000 ± 0.000", "0/2/0"),
+    }[finite]
+    row = f"| adam | 0.1 | 3 | {mean} | {gain} | {signs} | {3 - finite} |"
+    assert row in capsys.readouterr().out
+
+
 def test_one_seed_has_no_interval(tmp_path, capsys):
     path = tmp_path / "toy.jsonl"
     write(path, {"adam": [0.5]})

@@ -11,7 +11,10 @@ EPOCHS = 2
 
 
 def arguments(description):
-    parser = argparse.ArgumentParser(description=description)
+    formatting = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=formatting
+    )
     parser.add_argument("--single", action="store_true", help="use one device")
     parser.add_argument("--save", metavar="FILE.npz", help="write weights and slots")
     return parser.parse_args()

@@ -22,6 +22,9 @@ def main(argv=None):
     add("--pictures", type=Path, default=Path("docs/pictures"), help="folder for PNG")
     add("--forms", type=Path, default=Path("docs/which-form.md"), help="as --page")
     args = parser.parse_args(argv)
+    for folder in args.measured, args.measured / "recipes":
+        if not any(folder.glob("*.jsonl")):
+            parser.error(f"argument --measured: {folder} holds no records")
     pages.write(args.measured, args.page, args.pictures)
     recipes.write(args.measured / "recipes", args.forms)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from examples.harness import compare
 from examples.harness.compare import interval
 from examples.harness.metric import ACCURACY, HEADINGS, LOSS, better, metric_of
 
@@ -33,6 +34,8 @@ class Score:
 
     def text(self, values, sign=""):
         """Mean ± half the width of the 95 % interval; sign="+" for a difference."""
+        if not len(values):
+            return "–"
         mean, half = interval(values)
         text = f"{mean:{sign}.{self.digits}f}".replace("-", "−")
         # One value has no interval: its half width is no number, unequal to itself.
@@ -54,6 +57,5 @@ def score_of(runs):
 
 def final(runs):
     """The score after the last epoch by seed; none of a loss that was not finite."""
-    score = score_of(runs)
-    last = {r["config"]["seed"]: r["metrics"][score.metric][-1] for r in runs}
-    return {seed: score.factor * v for seed, v in last.items() if v is not None}
+    factor = score_of(runs).factor
+    return {seed: factor * value for seed, value in compare.final(runs).items()}

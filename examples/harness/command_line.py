@@ -2,7 +2,7 @@
 
 import argparse
 
-from examples.arguments import Parser, count, number, results_file, seed
+from examples.arguments import Parser, count, learning_rate, results_file, seed
 from examples.harness.optimizers import (
     KERAS,
     MODULATIONS,
@@ -67,7 +67,7 @@ def make_parser(study, description, epochs, batch_size, axes, tune_each_seed=Fal
     add(
         "--learning-rate",
         nargs="+",
-        type=number(float, 0, 100, low_allowed=False),
+        type=learning_rate,
         metavar="RATE",
         help="one run for each, in place of each optimizer's own",
     )

@@ -15,17 +15,18 @@ ROW = ("optimizer", "learning_rate", "tuned")
 
 
 def interval(values):
-    """(mean, half the width of its 95 % t interval; NaN for a single value)."""
+    """(mean, half the width of its 95 % t interval), NaN where there are too few."""
     values = np.asarray(values, dtype="float64")
     if len(values) < 2:
-        return values.mean(), np.nan
+        return (*values, np.nan, np.nan)[:2]
     error = values.std(ddof=1) / np.sqrt(len(values))
     return values.mean(), stats.t.ppf(0.975, len(values) - 1) * error
 
 
 def final(runs):
-    """Final value of the metric that counts, by seed."""
-    return {r["config"]["seed"]: r["metrics"][metric_of(runs)][-1] for r in runs}
+    """Final value of the metric that counts by seed; none that was not finite."""
+    last = {r["config"]["seed"]: r["metrics"][metric_of(runs)][-1] for r in runs}
+    return {seed: value for seed, value in last.items() if value is not None}
 
 
 def diverged(runs):

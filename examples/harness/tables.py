@@ -18,6 +18,8 @@ from examples.harness.metric import HEADINGS, better, metric_of
 def show(values, metric):
     """ "mean ± half width", of accuracies in percent."""
     _, factor, digits = HEADINGS[metric]
+    if not len(values):
+        return "–"
     mean, half = interval(factor * np.asarray(values))
     half = "" if np.isnan(half) else f" ± {half:.{digits}f}"
     return f"{mean:.{digits}f}{half}"

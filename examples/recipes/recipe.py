@@ -1,6 +1,7 @@
 """What the recipes share: parts of their data, the schedule, the study."""
 
 import math
+import sys
 
 import keras
 import numpy as np
@@ -24,6 +25,10 @@ def split(run, *arrays):
     fifth = len(order) // 5
     start = fifth * (4 if run.evaluate_on == "test" else 3)
     train, held_out = order[:start][: run.limit], order[start : start + fifth]
+    if len(train) < run.batch_size:
+        sys.exit(
+            f"{len(train)} training examples do not fill a batch: {run.batch_size}"
+        )
     train = train[: len(train) // run.batch_size * run.batch_size]
     return [a[train] for a in arrays], [a[held_out] for a in arrays]
 
