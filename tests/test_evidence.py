@@ -14,7 +14,8 @@ pytest.importorskip("tqdm", reason="needs the extra `examples`")
 
 from scipy import stats
 
-from examples.evidence import page, pages
+from examples.evidence import __main__ as evidence
+from examples.evidence import noise, page, pages
 from examples.evidence.cells import by_optimizer, load
 from examples.evidence.claims import claims
 from examples.evidence.commands import commands
@@ -23,7 +24,7 @@ from examples.evidence.defaults import NAMES, ratios
 from examples.evidence.defaults import whole as whole_of
 from examples.evidence.origin import origin
 from examples.evidence.paper import NOT_RUN, images
-from examples.evidence.score import SCORES
+from examples.evidence.score import SCORES, final
 from examples.evidence.studies import modulated, tuned
 from examples.evidence.verdicts import Pair, holm, judge, p_value
 from examples.harness.command_line import make_parser
@@ -282,6 +283,17 @@ def test_every_block_grows_with_its_records(whole, tmp_path):
     assert "| plastic-adam | −0.020 ± 0.000 (6/0/0) **wins** |" in text
 
 
+def test_a_folder_without_records_changes_no_page(tmp_path, capsys):
+    written = [tmp_path / name for name in ("results.md", "forms.md")]
+    for path in written:
+        path.write_text("whole")
+    arguments = "--measured", tmp_path, "--page", written[0], "--forms", written[1]
+    with pytest.raises(SystemExit):
+        evidence.main([*map(str, arguments)])
+    assert "--measured" in capsys.readouterr().err
+    assert [path.read_text() for path in written] == ["whole"] * 2
+
+
 def test_nothing_run_is_said_in_a_line(tmp_path):
     blocks = pages.blocks(load(tmp_path))
     del blocks["claims"]
@@ -289,6 +301,17 @@ def test_nothing_run_is_said_in_a_line(tmp_path):
     for draw in pages.PICTURES.values():
         draw({}, tmp_path / "none.png")
     assert not [*tmp_path.iterdir()]
+
+
+def test_a_line_over_the_columns_of_noise_is_of_the_first_who_ran(whole):
+    records = whole["irrelevant_inputs"]
+    few = [run for run in records if noise.panel(run["config"]) == ("linear", 300)]
+    cells = noise.by_columns(few[::-1])
+    assert [*cells] == [0, 500]
+    found = noise.points(cells, ["not run", "adam", "sgd"])
+    means = [np.mean([*final(cells[columns]["adam"]).values()]) for columns in cells]
+    assert [mean for mean, _ in found.values()] == pytest.approx(means)
+    assert not noise.points(cells, ["not run"])
 
 
 def test_a_span_of_rates_has_no_gap():

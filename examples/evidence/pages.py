@@ -1,6 +1,15 @@
 """docs/results.md: which block of it is made by what."""
 
-from examples.evidence import claims, components, defaults, page, pairs, paper, rates
+from examples.evidence import (
+    claims,
+    components,
+    defaults,
+    noise,
+    page,
+    pairs,
+    paper,
+    rates,
+)
 from examples.evidence.cells import load
 from examples.evidence.studies import study
 
@@ -21,6 +30,7 @@ BLOCKS = {
 }
 # From the name of a file, without .png, to a function of all records and its path.
 PICTURES = {
+    "noise": noise.picture,
     "pairs": pairs.picture,
     "rates": rates.picture,
     "defaults": defaults.picture,
