@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from examples.evidence import __main__ as evidence
 from examples.evidence import noise, page, pages
 from examples.evidence.cells import by_optimizer, load
 from examples.evidence.claims import claims
-from examples.evidence.commands import commands
+from examples.evidence.commands import commands, rectangles
 from examples.evidence.curves import curve, span
 from examples.evidence.defaults import NAMES, ratios
 from examples.evidence.defaults import whole as whole_of
@@ -361,6 +362,16 @@ def test_a_command_makes_the_runs_and_no_others(whole):
 def seq(match):
     first, last = map(int, match.groups())
     return " ".join(map(str, range(first, last + 1)))
+
+
+def test_combinations_are_as_few_products_as_can_be():
+    whole = {(("n", n), ("k", k)) for n in (1, 2, 3) for k in (0, 5)}
+    assert len(rectangles(whole)) == 1
+    part = whole - {(("n", 3), ("k", 5))}
+    found = rectangles(part)
+    assert len(found) == 2
+    made = [one for columns in found for one in product(*columns)]
+    assert sorted(made) == sorted(part)
 
 
 def test_where_it_comes_from():

@@ -25,12 +25,30 @@ def combination(config):
 
 
 def rectangles(combinations):
-    """The combinations as products of values: all in one, or each by itself."""
-    combinations = sorted(combinations, key=repr)
-    values = [sorted({*pairs}) for pairs in zip(*combinations, strict=True)]
-    if {*product(*values)} == {*combinations}:
-        return [tuple(tuple(column) for column in values)]
-    return [tuple((pair,) for pair in one) for one in combinations]
+    """The combinations as products of values, as few as can be.
+
+    Each is a tuple of columns, one an axis. Where one product does not do, values of an
+    axis that go with the same values of the others stay together.
+    """
+    columns = [tuple(sorted({*pairs})) for pairs in zip(*combinations, strict=True)]
+    if {*product(*columns)} == {*combinations}:
+        return [tuple(columns)]
+    ways = (split(combinations, axis) for axis in range(len(columns)))
+    return min(ways, key=len)
+
+
+def split(combinations, axis):
+    """The same, the values of one axis apart but for those with the same others."""
+    others, together = {}, {}
+    for one in sorted(combinations, key=repr):
+        others.setdefault(one[axis], set()).add(one[:axis] + one[axis + 1 :])
+    for pair, rest in others.items():
+        together.setdefault(frozenset(rest), []).append(pair)
+    return [
+        (*columns[:axis], tuple(pairs), *columns[axis:])
+        for rest, pairs in together.items()
+        for columns in rectangles(rest)
+    ]
 
 
 def shortened(seeds):
