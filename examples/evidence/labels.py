@@ -51,6 +51,20 @@ def label(config):
     return ", ".join([config["study"].replace("_", " "), *given])
 
 
+KINDS = {
+    "irrelevant_inputs": lambda c: f"{c['noise']:,} noise inputs",
+    "low_data": lambda c: "Fashion-MNIST",
+    "gene_expression": lambda c: "genes",
+}
+
+
+def kind(config):
+    """What a cell has in common with others, in words."""
+    if config["study"] in KINDS:
+        return KINDS[config["study"]](config)
+    return config["study"].replace("_", " ")
+
+
 def labels(cells):
     """The words for each of several cells, equal ones with what tells them apart."""
     names = [label(dict(cell)) for cell in cells]
