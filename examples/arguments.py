@@ -37,8 +37,15 @@ def results_file(text):
         raise argparse.ArgumentTypeError(f"{text!r} does not end in NAME.jsonl")
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is a folder")
-    if any(parent.is_file() for parent in path.parents):
-        raise argparse.ArgumentTypeError(f"{text!r} lies in what is no folder")
+    if any(folder.is_file() for folder in (path.with_suffix(""), *path.parents)):
+        raise argparse.ArgumentTypeError(f"{text!r} needs a folder where a file is")
+    return path
+
+
+def folder(text):
+    path = Path(text)
+    if any(each.is_file() for each in (path, *path.parents)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no folder")
     return path
 
 
@@ -48,6 +55,8 @@ def picture_file(text):
     if path.suffix not in PICTURES:
         allowed = ", ".join(PICTURES)
         raise argparse.ArgumentTypeError(f"{text!r} does not end in one of {allowed}")
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is a folder")
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} lies in no folder that exists")
     return path

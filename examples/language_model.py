@@ -56,7 +56,8 @@ class ShortEpochs(Batches):
 
 def check(args):
     if args.batch_size > PLACES_AN_EPOCH:
-        return f"argument --batch-size: an epoch has {PLACES_AN_EPOCH} places"
+        most = f"the {PLACES_AN_EPOCH} places of an epoch"
+        return f"argument --batch-size: {args.batch_size} is more than {most}"
     return None
 
 

@@ -10,9 +10,8 @@ optimizer is compared with the bare one, too. Diverged runs count, and are marke
 """
 
 import argparse
-from pathlib import Path
 
-from examples.arguments import Parser, results_file
+from examples.arguments import Parser, folder, results_file
 from examples.harness import results
 from examples.harness.compare import REFERENCE, cell_name, group, row_name
 from examples.harness.figures import plot_courses, plot_gaps
@@ -53,7 +52,11 @@ def main(argv=None):
     )
     add = parser.add_argument
     add("files", nargs="+", type=results_file, help="results/*.jsonl")
-    add("--figures", type=Path, help="folder for accuracy over epoch and over fraction")
+    add(
+        "--figures",
+        type=folder,
+        help="folder for accuracy over epoch and over fraction",
+    )
     add(
         "--reference",
         default=REFERENCE,

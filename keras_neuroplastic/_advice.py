@@ -63,7 +63,7 @@ def loading(saved=True):
 
 def refuse_arguments(cls, arguments, elsewhere):
     """A TypeError for arguments that a class lacks, by their names elsewhere."""
-    known = list(inspect.signature(cls).parameters)[:-1]  # without **kwargs
+    known = argument_names(cls)
     for name, value in arguments.items():
         close = get_close_matches(name, known, 1)
         instead = elsewhere.get(name, close[0] if close else None)
@@ -72,6 +72,14 @@ def refuse_arguments(cls, arguments, elsewhere):
             f"`{name}` is no argument of {cls.__name__}{advice}. "
             f"Received: {name}={value!r}"
         )
+
+
+def argument_names(cls):
+    """Those of a class, and of what it is derived from as far as that is not Keras."""
+    ours = cls.__mro__[: cls.__mro__.index(optimizers.Optimizer)]
+    arguments = [p for c in ours for p in inspect.signature(c).parameters.values()]
+    several = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+    return [p.name for p in arguments if p.kind not in several]
 
 
 def refuse_weights(method, arguments):

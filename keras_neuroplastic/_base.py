@@ -7,7 +7,7 @@ import keras
 from keras import ops
 from keras.saving import deserialize_keras_object, serialize_keras_object
 
-from keras_neuroplastic import _advice, _validation, _variables, rules
+from keras_neuroplastic import _advice, _inner, _validation, _variables, rules
 from keras_neuroplastic._dtypes import step_dtype
 from keras_neuroplastic._watched import Watched
 from keras_neuroplastic.hyperparameters import Plasticity
@@ -158,8 +158,10 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
             self.assign(slot, rules.stored(traces[name]))
 
     def __setattr__(self, name, value):
-        if name in _validation.CHECKS and name in self.arguments():
-            value = _validation.CHECKS[name](name, value)
+        if name in _validation.CHECKS and name in type(self).arguments():
+            # None stands for a name only until Keras has found one.
+            check = _validation.text if name == "name" else _validation.CHECKS[name]
+            value = check(name, value)
             if getattr(self, "built", False):
                 self._refuse_unless_seen(name, value)
         super().__setattr__(name, value)
@@ -188,7 +190,12 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
         state = [v.numpy() for v in self._without_statistics(self.variables)]
         # Or what waits in this one, which is a copy itself.
         waiting = getattr(self, "_state_when_built", (had, state))
-        return _restore, (type(self), self.get_config(), *waiting)
+        return _restore, (type(self), self._config_of_copy(), *waiting)
+
+    def _config_of_copy(self):
+        with _inner.rate_apart(self) as rate:
+            config = self.get_config()
+        return config if rate is None else {**config, "learning_rate": rate}
 
     @classmethod
     def own_arguments(cls):
@@ -203,7 +210,7 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
     def own_config(self):
         """The arguments that are not those of every Keras optimizer."""
         config = {}
-        for name in self.own_arguments():
+        for name in type(self).own_arguments():
             value = getattr(self, name)
             if isinstance(value, tuple):
                 value = list(value)
@@ -226,11 +233,6 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
 
 
 def _restore(cls, config, had, state):
-    # The functions of a copy are no less safe than those of its original.
-    config = {
-        k: deserialize_keras_object(v, safe_mode=False) if isinstance(v, dict) else v
-        for k, v in config.items()
-    }
     with _advice.loading():
         optimizer = cls.from_config(config)
     for variable, value in zip(optimizer.variables, state, strict=False):

@@ -37,12 +37,12 @@ def real(
         allowed = f"a finite number {'>' if exclude_low else '>='} {low}{alternative}"
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"`{name}` must be {allowed}. Received: {name}={value!r}")
-    below = value <= low if exclude_low else value < low
-    above = value >= high if exclude_high else value > high
     try:
         number = float(value)
     except OverflowError:  # of an integer or a fraction
         number = math.inf
+    below = number <= low if exclude_low else number < low
+    above = number >= high if exclude_high else number > high
     if below or above or not math.isfinite(number):
         raise ValueError(f"`{name}` must be {allowed}. Received: {name}={value!r}")
     return number
@@ -84,6 +84,8 @@ def path(name, value):
     """A string or a path, as it is."""
     if not isinstance(value, (str, PathLike)):
         raise TypeError(f"`{name}` must be a path. Received: {name}={value!r}")
+    if not str(value):
+        raise ValueError(f"`{name}` must not be empty. Received: {name}={value!r}")
     return value
 
 

@@ -110,6 +110,13 @@ class WrappingOptimizer(PlasticityOptimizer):
         inner = _inner.serialize(self.inner_optimizer)
         return {"name": self.name, "optimizer": inner, **self.own_config()}
 
+    def _config_of_copy(self):
+        with _inner.rate_apart(self.inner_optimizer) as rate:
+            config = self.get_config()
+        if rate is not None:
+            config["optimizer"]["config"]["learning_rate"] = rate
+        return config
+
     @classmethod
     def from_config(cls, config, custom_objects=None):
         if "optimizer" not in config:  # of a name alone, as in compile(optimizer=name)

@@ -206,8 +206,8 @@ class NeuroPlastic(UpdatingOptimizer):
         network there learned at 0.03, and nothing from 0.1 on.
 
         Args:
-            learning_rate: η, as of the class. Defaults to 0.3; the best in the results
-                was 0.1 to 1 beside noise, more the more there was, and less elsewhere.
+            learning_rate: η, as of the class. Defaults to 0.3; in the linear models of
+                the results the best was 0.1 to 1 beside noise, 0.03 to 0.1 without.
             **overrides: Arguments of the class, each replacing one of these.
         """
         signals = {"activity_weight": 1.0, "gradient_weight": 0.0, "memory_weight": 0.0}

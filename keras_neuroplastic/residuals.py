@@ -63,6 +63,10 @@ class BoundedResidual:
     def get_config(self):
         return {"max_ratio": self.max_ratio}
 
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
 
 @keras.saving.register_keras_serializable(package="keras_neuroplastic")
 @dataclass(frozen=True)

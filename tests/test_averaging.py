@@ -255,6 +255,8 @@ def test_hyperparameters_are_fixed_after_the_first_step():
             setattr(model.optimizer, name, value)
     model.optimizer.beta_1 = 0.9  # its value already
     model.optimizer.name = "another"  # which no step reads
+    with pytest.raises(TypeError, match="`name` must be a string"):
+        model.optimizer.name = None
 
 
 @pytest.mark.parametrize("name", ["warmup_steps", "scale", "stair_steps"])

@@ -88,8 +88,12 @@ def test_no_epochs_get_one_line(name, capsys):
         (arguments.results_file, "runs.txt", "does not end in"),
         (arguments.results_file, "there/.jsonl", "does not end in"),
         (arguments.results_file, "folder.jsonl", "is a folder"),
-        (arguments.results_file, "file/runs.jsonl", "lies in what is no folder"),
+        (arguments.results_file, "file/runs.jsonl", "needs a folder where a file is"),
+        (arguments.results_file, "other.jsonl", "needs a folder where a file is"),
+        (arguments.folder, "file", "is no folder"),
+        (arguments.folder, "file/figures", "is no folder"),
         (arguments.picture_file, "page.xyz", "does not end in"),
+        (arguments.picture_file, "folder.png", "is a folder"),
         (arguments.picture_file, "not_there/page.png", "no folder that exists"),
     ],
 )
@@ -97,8 +101,10 @@ def test_a_file_that_cannot_be_written_is_refused(
     check, text, words, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "folder.jsonl").mkdir()
-    (tmp_path / "file").touch()
+    for name in "folder.jsonl", "folder.png":
+        (tmp_path / name).mkdir()
+    for name in "file", "other":
+        (tmp_path / name).touch()
     with pytest.raises(argparse.ArgumentTypeError, match=words):
         check(text)
     assert arguments.results_file("new/runs.jsonl") == Path("new/runs.jsonl")

@@ -162,6 +162,8 @@ def test_bad_input():
         PlasticityMonitor(layers=3)
     with pytest.raises(TypeError, match="`log_dir` must be a path"):
         PlasticityMonitor(log_dir=3)
+    with pytest.raises(ValueError, match="`log_dir` must not be empty"):
+        PlasticityMonitor(log_dir="")
     with pytest.raises(TypeError, match="`histograms` must be True or False"):
         PlasticityMonitor(histograms="yes")
     with pytest.raises(ValueError, match="compile the model with one of them"):

@@ -43,7 +43,7 @@ def test_a_recipe_trains(name, tmp_path, monkeypatch):
 def test_what_fills_no_batch_is_refused():
     settings = {"evaluate_on": "test", "limit": 7, "batch_size": 8}
     run = Run(settings, Path("nowhere"))
-    with pytest.raises(SystemExit, match="7 training examples do not fill a batch: 8"):
+    with pytest.raises(SystemExit, match="--batch-size: 8 is more than the 7 training"):
         recipe.split(run, np.arange(50))
 
 

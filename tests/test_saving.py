@@ -1,6 +1,7 @@
 """Training that is saved and loaded goes on as if it had never stopped."""
 
 import copy
+import functools
 import json
 import os
 import pickle
@@ -16,7 +17,13 @@ from save_and_continue import EVERY, numbers
 from save_and_continue import OPTIMIZERS as CONTINUED
 from toy import assert_close, assert_identical, data, fit, make_model, weights
 
-from keras_neuroplastic import NeuroPlastic, PlasticityModulated, PlasticityWarmup
+from keras_neuroplastic import (
+    BoundedResidual,
+    NeuroPlastic,
+    OrthogonalResidual,
+    PlasticityModulated,
+    PlasticityWarmup,
+)
 
 TESTS = Path(__file__).parent
 BACKEND = keras.backend.backend()
@@ -262,14 +269,60 @@ def test_a_copied_optimizer_modulates_what_it_did():
     pickled(optimizer).build(named("kernel", "other"))
 
 
-@pytest.mark.filterwarnings("ignore:The object being serialized includes a `lambda`")
-@pytest.mark.parametrize("copied", [pickled, copied_twice])
+RATE = 0.05
+
+
+def rate():
+    return RATE
+
+
 @pytest.mark.parametrize(
-    "around", [lambda o: o, PlasticityModulated], ids=["plain", "modulated"]
+    "make", [NeuroPlastic, lambda rate: PlasticityModulated(keras.optimizers.SGD(rate))]
 )
-def test_a_copied_optimizer_whose_rate_is_a_function(copied, around):
-    copy_of_it = copied(around(NeuroPlastic(lambda: 0.05)))
-    assert float(copy_of_it.learning_rate) == np.float32(0.05)
+def test_a_copied_optimizer_whose_rate_is_a_function(make):
+    for copied, function in [
+        (pickled, rate),
+        (copied_twice, rate),
+        (copied_twice, lambda: RATE),
+        (copied_twice, functools.partial(float, RATE)),
+    ]:
+        optimizer = make(function)
+        assert float(copied(optimizer).learning_rate) == np.float32(RATE)
+        assert float(optimizer.learning_rate) == np.float32(RATE)
+
+
+class WithPart(NeuroPlastic):
+    """A subclass that keeps an object of its own, as Keras says how."""
+
+    def __init__(self, part, **kwargs):
+        super().__init__(**kwargs)
+        self.part = part
+
+    def get_config(self):
+        part = keras.saving.serialize_keras_object(self.part)
+        return {**super().get_config(), "part": part}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        part = keras.saving.deserialize_keras_object(config["part"])
+        return super().from_config({**config, "part": part}, custom_objects)
+
+
+def test_a_copied_optimizer_with_an_object_of_its_own():
+    part = keras.optimizers.schedules.CosineDecay(0.1, 7)
+    assert pickled(WithPart(part)).part.get_config() == part.get_config()
+
+
+@pytest.mark.parametrize(
+    "residual", [BoundedResidual(0.3), OrthogonalResidual(0.4, 0.25, True)]
+)
+def test_a_residual_is_saved_and_copied(residual, tmp_path):
+    model = fit(make_model(NeuroPlastic(residual=residual)))
+    assert copy.deepcopy(model.optimizer).residual == residual
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert again.optimizer.residual == residual
+    assert_identical(weights(fit(again)), weights(fit(model)))
 
 
 def test_a_copied_optimizer_around_one_that_was_built():

@@ -261,6 +261,8 @@ def test_a_module_that_becomes_double(make, lists):
             optimizer.apply([gradient + number], [variable])
         moved.append(ops.convert_to_numpy(variable))
         assert moved[-1].dtype == dtype
+        [kept] = torch_steps.keep_values(optimizer, [variable])
+        assert kept.dtype == variable._value.dtype
     np.testing.assert_allclose(*moved, rtol=1e-6)
 
 

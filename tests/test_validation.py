@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from fractions import Fraction
 
 import keras
 import numpy as np
@@ -98,6 +99,11 @@ def test_numbers(make, name):
         refuses(name, value, TypeError, make)
     if name not in NONE_ALLOWED:
         refuses(name, None, TypeError, make)
+
+
+def test_what_lies_outside_once_it_is_a_float():
+    refuses("max_update_norm", Fraction(1, 10**400), ValueError)
+    refuses("beta_1", Fraction(10**20 - 1, 10**20), ValueError)
 
 
 @pytest.mark.parametrize(
@@ -322,7 +328,10 @@ def test_a_subclass_may_have_attributes_of_its_own():
             super().__init__(**kwargs)
             self.target = target
 
+    with pytest.raises(TypeError, match="write learning_rate"):
+        Targeted(2.0, learning_rat=1)
     optimizer = Targeted(2.0)
+    optimizer.arguments = "its own"
     optimizer.build([keras.Variable(np.ones(2))])
     optimizer.target = 3.0
     assert optimizer.target == 3

@@ -25,7 +25,7 @@ def combination(config):
 
 
 def rectangles(combinations):
-    """The combinations as products of values, as few as can be.
+    """The combinations as products of values, few of them.
 
     Each is a tuple of columns, one an axis. Where one product does not do, values of an
     axis that go with the same values of the others stay together.

@@ -26,9 +26,8 @@ def split(run, *arrays):
     start = fifth * (4 if run.evaluate_on == "test" else 3)
     train, held_out = order[:start][: run.limit], order[start : start + fifth]
     if len(train) < run.batch_size:
-        sys.exit(
-            f"{len(train)} training examples do not fill a batch: {run.batch_size}"
-        )
+        most = f"the {len(train)} training examples that there are"
+        sys.exit(f"argument --batch-size: {run.batch_size} is more than {most}")
     train = train[: len(train) // run.batch_size * run.batch_size]
     return [a[train] for a in arrays], [a[held_out] for a in arrays]
 

@@ -40,7 +40,6 @@ class Watch:
         places, target = next(self.blocks)
         target[...] = elements(alpha, places) if torch.is_tensor(alpha) else alpha
 
-    @np.errstate(all="ignore")
     def add(self, mean, numbers, **arrays):
         """At last takes samples of whole arrays, and what is known of the variable.
 
@@ -101,13 +100,13 @@ class Watch:
         return self.stepped, seen
 
 
+@np.errstate(all="ignore")  # a NaN shows in the statistics
 def collect(optimizer):
     """`optimizer.collect_step()`."""
     seen = rows(optimizer._seen, optimizer._sizes, optimizer._weights.dtype)
     slots = [x._value.numpy() for x in (optimizer._totals, optimizer._sample)]
-    with np.errstate(all="ignore"):  # a NaN shows in the statistics
-        settings = optimizer._plasticity, seen, optimizer._weights
-        new = collecting.collect(*slots, *settings, xp=np)
+    settings = optimizer._plasticity, seen, optimizer._weights
+    new = collecting.collect(*slots, *settings, xp=np)
     for slot, value in zip(slots, new, strict=True):
         slot[:] = value
 
