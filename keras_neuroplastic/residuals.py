@@ -15,7 +15,10 @@ EPSILON = 1e-8
 
 
 class Residual(Protocol):
-    """What a residual form has, of this package or your own: it is hashable, too."""
+    """What a residual form has, of this package or your own: it is hashable, too.
+
+    To be saved and copied it has `get_config` and `from_config`, and is registered.
+    """
 
     def update(self, g, alpha, alpha_gradient, unit, strength, axis=None) -> Any:
         """u of a gradient `g` in units of `unit`, in these units."""
