@@ -12,6 +12,7 @@ from examples.evidence.score import final, score_of
 from examples.evidence.studies import tuned
 from examples.harness.compare import group, interval
 
+LOWEST = 50  # percent that are drawn: one failure would dwarf all differences
 MODULATED = {"linestyle": "--", "markerfacecolor": "white"}
 # In the legend's words: who is drawn, the first of several that ran, and how.
 LINES = {
@@ -95,6 +96,7 @@ def picture(records, path):
             for number, axes in zip(examples, row, strict=True):
                 draw(axes, by_panel.get((model, number), {}), columns)
                 axes.set_title(f"{NETWORKS.get(model, model)}, {number:,} images")
+            row[0].set_ylim(bottom=max(row[0].get_ylim()[0], LOWEST))
             row[0].set_ylabel(f"test {score_of(runs).name}")
         figure.supxlabel("columns of noise beside the 784 pixels", fontsize=10)
         handles = {
