@@ -37,14 +37,19 @@ def results_file(text):
         raise argparse.ArgumentTypeError(f"{text!r} does not end in NAME.jsonl")
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is a folder")
-    if any(folder.is_file() for folder in (path.with_suffix(""), *path.parents)):
+    if is_blocked(path.with_suffix("")):
         raise argparse.ArgumentTypeError(f"{text!r} needs a folder where a file is")
     return path
 
 
+def is_blocked(folder):
+    """Whether a file is where it would have to be, or what it lies in."""
+    return any(path.is_file() for path in (folder, *folder.parents))
+
+
 def folder(text):
     path = Path(text)
-    if any(each.is_file() for each in (path, *path.parents)):
+    if is_blocked(path):
         raise argparse.ArgumentTypeError(f"{text!r} is no folder")
     return path
 

@@ -7,7 +7,16 @@ import numpy as np
 from examples.evidence.cells import select
 from examples.evidence.families import members
 from examples.evidence.labels import NETWORKS
-from examples.evidence.pictures import BLUE, GREEN, GREY, ORANGE, STYLE, plt, save
+from examples.evidence.pictures import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    STYLE,
+    legend,
+    plt,
+    save,
+)
 from examples.evidence.score import final, score_of
 from examples.evidence.studies import tuned
 from examples.harness.compare import group, interval
@@ -99,16 +108,5 @@ def picture(records, path):
             row[0].set_ylim(bottom=max(row[0].get_ylim()[0], LOWEST))
             row[0].set_ylabel(f"test {score_of(runs).name}")
         figure.supxlabel("columns of noise beside the 784 pixels", fontsize=10)
-        handles = {
-            label: handle
-            for axes in panels.flat
-            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-        }
-        drawn = [label for label in LINES if label in handles]
-        figure.legend(
-            [handles[label] for label in drawn],
-            drawn,
-            loc="outside upper center",
-            ncols=3,
-        )
+        legend(figure, panels, LINES, 3)
         save(figure, path)

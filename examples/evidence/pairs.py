@@ -41,7 +41,7 @@ def tally(records):
         if form == DEFAULT:
             by_kind.setdefault((bare, kinds[cell]), Counter())[word] += 1
     return (
-        "The default, `plastic-`, by what it was tried on:\n\n"
+        f"The default, `{DEFAULT}-`, by what it was tried on:\n\n"
         f"{counts(by_kind, dict.fromkeys(kinds.values()))}\n\n"
         f"And each on all of it:\n\n{counts(by_form, [f'{m}-' for m in MODULATIONS])}"
         "\n\nOn how many tasks the modulated optimizer wins/is level/loses against "

@@ -20,6 +20,22 @@ STYLE = {
 }
 
 
+def legend(figure, panels, order, columns):
+    """One above all panels, of those that any of them has among the labels in order."""
+    handles = {
+        label: handle
+        for axes in panels.flat
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    drawn = [label for label in order if label in handles]
+    figure.legend(
+        [handles[label] for label in drawn],
+        drawn,
+        loc="outside upper center",
+        ncols=columns,
+    )
+
+
 def save(figure, path):
     path.parent.mkdir(parents=True, exist_ok=True)
     # Without the version of matplotlib in the file.

@@ -8,7 +8,16 @@ import numpy as np
 from examples.evidence.cells import in_order
 from examples.evidence.curves import NEAR, all_curves, curves, peak, span
 from examples.evidence.paper import NOT_RUN
-from examples.evidence.pictures import BLUE, GREEN, ORANGE, PINK, STYLE, plt, save
+from examples.evidence.pictures import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PINK,
+    STYLE,
+    legend,
+    plt,
+    save,
+)
 from examples.evidence.tables import markdown
 from examples.harness.metric import ACCURACY, LOSS
 from examples.harness.optimizers import LEARNING_RATES
@@ -105,10 +114,5 @@ def picture(records, path):
         figure.supxlabel(
             "learning rate, in multiples of the optimizer's own", fontsize=10
         )
-        handles = {h.get_label(): h for axes in panels.flat for h in axes.lines}
-        figure.legend(
-            handles=[handles[name] for name in in_order(LINES) if name in handles],
-            loc="outside upper center",
-            ncols=len(LINES),
-        )
+        legend(figure, panels, in_order(LINES), len(LINES))
         save(figure, path)
