@@ -7,13 +7,14 @@ import keras
 from keras import ops
 from keras.saving import deserialize_keras_object, serialize_keras_object
 
-from keras_neuroplastic import _advice, _inner, _validation, _variables, rules
+from keras_neuroplastic import _advice, _validation, _variables, rules
+from keras_neuroplastic._copied import Copied
 from keras_neuroplastic._dtypes import step_dtype
 from keras_neuroplastic._watched import Watched
 from keras_neuroplastic.hyperparameters import Plasticity
 
 
-class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
+class PlasticityOptimizer(Copied, Watched, keras.optimizers.Optimizer):
     """Checked hyperparameters, float32 slots for the traces, copies with their state.
 
     A subclass has one attribute for each argument that `_validation.CHECKS` knows
@@ -35,10 +36,7 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
     def build(self, variables):
         _validation.check_together(self)  # an attribute may have been set since
         _variables.check_dtypes(variables)
-        if hasattr(self, "_state_when_built"):
-            had, _ = self._state_when_built
-            if had is not None:
-                _variables.check_alike(self, had, self._likeness(variables))
+        self.check_alike(variables)
         self._build_on(variables)
 
     def _build_on(self, variables):
@@ -91,11 +89,6 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
         """The indices of the variables that get traces."""
         return range(len(variables))
 
-    def _likeness(self, variables):
-        """What a copy's variables share with these: shapes, and which have traces."""
-        chosen = set(self._choose(variables))
-        return [(tuple(v.shape), i in chosen) for i, v in enumerate(variables)]
-
     def _row(self, index):
         """Where a variable is among those that have traces."""
         return index
@@ -107,22 +100,6 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
 
     def _traces(self, index):
         return {k: ops.convert_to_tensor(v) for k, v in self._slots(index).items()}
-
-    def load_waiting_state(self):
-        """The last act of `build`: takes up the state of a pickled optimizer."""
-        if not hasattr(self, "_state_when_built"):
-            return
-        _, state = self._state_when_built
-        if keras.backend.backend() == "tensorflow":
-            import tensorflow as tf
-
-            # `fit` builds while it traces, where an assignment would become a part
-            # of every step.
-            with tf.init_scope():
-                self.set_weights(state)
-        else:
-            self.set_weights(state)
-        del self._state_when_built
 
     def add_variable(self, shape, initializer="zeros", dtype=None, **kwargs):
         if getattr(self, "_adding_slots", False):
@@ -181,22 +158,6 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
                 "schedule from the start."
             )
 
-    def __reduce__(self):
-        """For pickle and deepcopy: unlike in Keras, the slots come along.
-
-        They wait in the copy until it is built on variables of its own.
-        """
-        had = self._likeness(self._trainable_variables) if self.built else None
-        state = [v.numpy() for v in self._without_statistics(self.variables)]
-        # Or what waits in this one, which is a copy itself.
-        waiting = getattr(self, "_state_when_built", (had, state))
-        return _restore, (type(self), self._config_of_copy(), *waiting)
-
-    def _config_of_copy(self):
-        with _inner.rate_apart(self) as rate:
-            config = self.get_config()
-        return config if rate is None else {**config, "learning_rate": rate}
-
     @classmethod
     def own_arguments(cls):
         """The names of those that are not of every Keras optimizer."""
@@ -230,14 +191,3 @@ class PlasticityOptimizer(Watched, keras.optimizers.Optimizer):
         # What was saved has a name, what is written by hand has seldom one.
         with _advice.loading("name" in config):
             return super().from_config(config, custom_objects=custom_objects)
-
-
-def _restore(cls, config, had, state):
-    with _advice.loading():
-        optimizer = cls.from_config(config)
-    for variable, value in zip(optimizer.variables, state, strict=False):
-        variable.assign(value)
-    if len(state) > len(optimizer.variables):
-        # Not for Keras, which would track what is in there.
-        vars(optimizer)["_state_when_built"] = had, state
-    return optimizer

@@ -1,10 +1,7 @@
 """An optimizer within another one: which may be one, and what it keeps for itself."""
 
-from contextlib import contextmanager
-
 import keras
 from keras import optimizers
-from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_neuroplastic import _advice
 
@@ -75,25 +72,6 @@ def serialize(optimizer):
         config["module"] = "keras.optimizers"
         config["registered_name"] = None
     return config
-
-
-@contextmanager
-def rate_apart(optimizer):
-    """Gives the function of its learning rate, or None, and leaves it out within.
-
-    A configuration can only hold the code of a function, and not of each; a copy in
-    the same process, or a pickle, refers to the function itself.
-    """
-    rate = vars(optimizer).get("_learning_rate")
-    if not callable(rate) or isinstance(rate, LearningRateSchedule):
-        yield None
-        return
-    # Not for Keras, which would track what is set.
-    vars(optimizer)["_learning_rate"] = 0.0
-    try:
-        yield rate
-    finally:
-        vars(optimizer)["_learning_rate"] = rate
 
 
 def refuse_wrappers(optimizer, received):

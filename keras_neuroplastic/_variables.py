@@ -27,21 +27,6 @@ def check_counts(gradients, variables):
         )
 
 
-def check_alike(optimizer, had, found):
-    """A ValueError unless a copy is built on variables like those of the original.
-
-    Of each the shape, and whether it has traces.
-    """
-    if found != had:
-        name = type(optimizer).__name__
-        raise ValueError(
-            f"A copy of a {name} goes on from its traces, so that it must be built on "
-            "variables of the same shapes, traced alike. For others make a new one: "
-            f"{name}.from_config(optimizer.get_config()). Received: shapes, and if "
-            f"traced, {found}, in place of {had}"
-        )
-
-
 def check_dtypes(variables):
     """A TypeError for a variable that the rules would spoil, as a complex one."""
     for variable in variables:

@@ -2,6 +2,7 @@
 
 from keras_neuroplastic import _averages, _inner, _variables
 from keras_neuroplastic._base import PlasticityOptimizer
+from keras_neuroplastic._copied import rate_apart
 from keras_neuroplastic._sparse import is_sparse
 
 
@@ -111,7 +112,7 @@ class WrappingOptimizer(PlasticityOptimizer):
         return {"name": self.name, "optimizer": inner, **self.own_config()}
 
     def _config_of_copy(self):
-        with _inner.rate_apart(self.inner_optimizer) as rate:
+        with rate_apart(self.inner_optimizer) as rate:
             config = self.get_config()
         if rate is not None:
             config["optimizer"]["config"]["learning_rate"] = rate
