@@ -41,7 +41,9 @@ def check_dtypes(variables):
 
 def gradient(value, variable):
     """The gradient of a variable, not a sparse one, as a tensor of its shape."""
-    if not ops.is_tensor(value):
+    if is_variable(value):
+        value = ops.copy(value)  # a step may move it before it has read it
+    elif not ops.is_tensor(value):
         try:
             value = ops.convert_to_tensor(value, variable.dtype)
         except Exception as error:  # each backend has its own
@@ -59,6 +61,13 @@ def gradient(value, variable):
             f"{tuple(variable.shape)}, or one that can be broadcast to it. "
             f"Received: a gradient of shape {tuple(value.shape)}"
         ) from error
+
+
+def is_variable(value):
+    """Whether it is a variable, of Keras or of the backend."""
+    # On PyTorch a gradient that is to be differentiated is taken for one as well.
+    of_backend = hasattr(value, "assign") or getattr(value, "requires_grad", False)
+    return isinstance(value, Variable) or of_backend
 
 
 def path(variable):

@@ -9,9 +9,9 @@ import numpy as np
 from keras_neuroplastic import _validation, _variables
 from keras_neuroplastic._types import Patterns
 from keras_neuroplastic._variables import matches
-from keras_neuroplastic.collecting import share_at_bounds
 from keras_neuroplastic.reading import (
     begin_anew,
+    for_logs,
     optimizers_within,
     plasticity_statistics,
     watched_paths,
@@ -39,7 +39,7 @@ class PlasticityMonitor(keras.callbacks.Callback):
     within variables and the share of elements at one of its bounds;
     `plasticity_clipped`, the share of steps in which `max_update_norm` acted;
     `plasticity_update_to_weight`, η ‖u‖ / ‖θ‖. The first two are of all elements, the
-    others means over variables.
+    others means over variables. All are NaN in an epoch without an update.
 
     Args:
         log_dir: String or path, or None. Where to write series and histograms for
@@ -124,9 +124,9 @@ class PlasticityMonitor(keras.callbacks.Callback):
         self.epochs.append(epoch)
         self._statistics.append({p: with_quantiles(s) for p, s in found.items()})
         if logs is not None:
-            logs.update(totals(found))
+            logs.update(for_logs(found))
         self._logs.append(dict(logs or {}))
-        if self._writer is not None:
+        if self._writer is not None and found:
             self._write(epoch, found)
 
     def on_train_end(self, logs=None):
@@ -146,7 +146,7 @@ class PlasticityMonitor(keras.callbacks.Callback):
                         self._writer.add_histogram(f"alpha/{path}", value, epoch)
                 elif name not in ("steps", "size"):
                     self._writer.add_scalar(f"plasticity_{name}/{path}", value, epoch)
-        for name, value in totals(found).items():
+        for name, value in for_logs(found).items():
             self._writer.add_scalar(name, value, epoch)
         self._writer.flush()
 
@@ -215,24 +215,6 @@ def with_quantiles(statistics):
     kept = dict(statistics)
     kept["alpha_quantiles"] = np.quantile(kept.pop("alpha_sample"), QUANTILES)
     return kept
-
-
-def totals(found):
-    """What an epoch's logs get, from the statistics of all variables."""
-    if not found:
-        return {}
-    rows = list(found.values())
-    sizes = [row["size"] for row in rows]
-    square = np.average([row["alpha_std"] ** 2 for row in rows], weights=sizes)
-    at_bounds = np.average([share_at_bounds(row) for row in rows], weights=sizes)
-    return {
-        "plasticity_alpha_std": float(np.sqrt(square)),
-        "plasticity_at_bounds": float(at_bounds),
-        "plasticity_clipped": float(np.mean([r["share_clipped"] for r in rows])),
-        "plasticity_update_to_weight": float(
-            np.mean([row["update_to_weight"] for row in rows])
-        ),
-    }
 
 
 def _summary_writer():

@@ -5,10 +5,18 @@ from collections import Counter
 from typing import Any
 
 import keras
+import numpy as np
 from keras.optimizers import Optimizer
 
 from keras_neuroplastic import _steps, _variables, collecting
 from keras_neuroplastic._base import PlasticityOptimizer
+
+IN_LOGS = (
+    "plasticity_alpha_std",
+    "plasticity_at_bounds",
+    "plasticity_clipped",
+    "plasticity_update_to_weight",
+)
 
 
 def optimizers_within(optimizer):
@@ -119,3 +127,21 @@ def begin_anew(optimizer):
             each._waiting.clear()
             totals = each._totals
             totals.assign(keras.ops.zeros(totals.shape, totals.dtype))
+
+
+def for_logs(found):
+    """What an epoch's logs get, from the statistics of all variables.
+
+    NaN where there are none: `CSVLogger` has the columns of its first epoch.
+    """
+    if not found:
+        return dict.fromkeys(IN_LOGS, math.nan)
+    rows = list(found.values())
+    sizes = [row["size"] for row in rows]
+    square = np.average([row["alpha_std"] ** 2 for row in rows], weights=sizes)
+    shares = [collecting.share_at_bounds(row) for row in rows]
+    at_bounds = np.average(shares, weights=sizes)
+    clipped = np.mean([row["share_clipped"] for row in rows])
+    to_weight = np.mean([row["update_to_weight"] for row in rows])
+    numbers = np.sqrt(square), at_bounds, clipped, to_weight
+    return dict(zip(IN_LOGS, map(float, numbers), strict=True))

@@ -198,7 +198,9 @@ def step(
     `θ <- θ - η λ θ - η u`, η = `eta`, λ = `weight_decay`, κ = `scale`. Only a step
     that is `watched`, on a `statistics.Grid`, makes `statistics.Seen`.
     """
-    theta, g, eta, scale = in_step_dtype(theta.dtype, theta, g, eta, scale)
+    theta, g, eta, scale, residual_strength = in_step_dtype(
+        theta.dtype, theta, g, eta, scale, residual_strength
+    )
     if watched:
         length_of_theta = norm(theta, axis)
         theta = _sums.after(length_of_theta, theta)

@@ -8,7 +8,6 @@ elements; all of it would be made anew for each sum.
 import math
 from typing import Any, NamedTuple
 
-import numpy as np
 from keras import ops
 
 from keras_neuroplastic._sums import where
@@ -144,7 +143,7 @@ def rows(parts, positions, sizes, dtype):
             found.append(ops.zeros((1, width), dtype))
         found = ops.concatenate(found) if len(found) > 1 else found[0]
         in_order = order == list(range(count))
-        return found if in_order else found[np.array(order, "int32")]
+        return found if in_order else ops.take(found, order, axis=0)
 
     widths = Seen(*[width(sizes)] * 3, len(OF_UPDATES), 1)
     return Seen(*map(matrix, zip(*parts, strict=True), widths))

@@ -8,9 +8,9 @@ import pytest
 from keras import ops
 from lineup import assert_weights, value
 from reference import Reference
-from toy import assert_identical
+from toy import assert_close, assert_identical
 
-from keras_neuroplastic import NeuroPlastic
+from keras_neuroplastic import NeuroPlastic, PlasticityModulated
 
 INITIAL = np.array([[1.0, -2.0, 0.5], [3.0, 4.0, -1.0]], "float32")
 # Integers, for each form to hold them exactly.
@@ -49,6 +49,36 @@ def test_what_can_be_a_tensor_is_taken_for_one(form):
     assert_identical(got, after_steps(tensor(GRADIENT)))
     with pytest.raises(AssertionError):
         assert_identical(got, after_steps(tensor(GRADIENT * (1 + 2**-12))))
+
+
+OWN = {"Variable": lambda v: v, "of the backend": lambda v: v.value}
+
+
+@pytest.mark.parametrize("make", [NeuroPlastic, lambda: PlasticityModulated("sgd")])
+@pytest.mark.parametrize("form", OWN)
+def test_a_gradient_that_moves_with_the_step_is_read_before(form, make):
+    """In a game of two, each one's gradient may be the other's own value."""
+
+    def play(own, in_graph):
+        variables = [keras.Variable(INITIAL), keras.Variable(3 - INITIAL)]
+        optimizer = make()
+        optimizer.build(variables)
+
+        def step():
+            optimizer.apply([own(v) for v in variables[::-1]], variables)
+
+        if in_graph:
+            import tensorflow as tf
+
+            step = tf.function(step)
+        for _ in range(STEPS):
+            step()
+        return [value(v) for v in (*variables, *optimizer.variables)]
+
+    want = play(lambda v: ops.convert_to_tensor(v) + 0, False)
+    assert_identical(play(OWN[form], False), want)
+    if keras.backend.backend() == "tensorflow":
+        assert_close(play(OWN[form], True), want)
 
 
 BROADCAST = {

@@ -239,6 +239,21 @@ def test_a_page_of_a_run(tmp_path):
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_an_epoch_without_an_update_is_nan(tmp_path):
+    """In every column, so that entry i of each is epoch i."""
+    file, monitor = tmp_path / "log.csv", PlasticityMonitor()
+    model = make_model(NeuroPlastic(gradient_accumulation_steps=BATCHES_PER_EPOCH + 1))
+    fit(model, 2, callbacks=[monitor, keras.callbacks.CSVLogger(file)])
+    [series, *_] = monitor.history.values()
+    assert np.isnan(series["steps"][0])
+    assert series["steps"][1] == 1
+    with file.open() as lines:
+        rows = list(csv.DictReader(lines))
+    for name in TOTALS:
+        assert np.isnan(model.history.history[name]).tolist() == [True, False]
+        assert [np.isnan(float(row[name])) for row in rows] == [True, False]
+
+
 def test_two_monitors_see_the_same():
     kernels, biases = (
         PlasticityMonitor(layers="kernel"),

@@ -10,7 +10,12 @@ from lineup import UNCOMPILED, assert_weights, stepper, value
 from reference import Reference
 from toy import JIT, assert_close, assert_identical, data, fit, make_model, weights
 
-from keras_neuroplastic import NeuroPlastic, PlasticityModulated, rules
+from keras_neuroplastic import (
+    NeuroPlastic,
+    OrthogonalResidual,
+    PlasticityModulated,
+    rules,
+)
 
 BACKEND = keras.backend.backend()
 TENSORFLOW = BACKEND == "tensorflow"
@@ -56,6 +61,21 @@ def test_limits_are_exact_whatever_the_default_dtype(float64):
 def test_slots_of_float64_are_float64(make, float64):
     model = fit(make_model(make(), "float64"))
     assert {v.dtype for v in slots(model.optimizer)} == {"float64"}
+
+
+def test_schedules_of_another_dtype_than_the_variables(float64):
+    """Schedules give tensors of the default dtype."""
+    keras.config.set_floatx("float32")  # the fixture sets it once more
+    got = []
+    for make in float, lambda x: keras.optimizers.schedules.PolynomialDecay(x, 9, x):
+        variable = keras.Variable(np.arange(6.0).reshape(3, 2), dtype="float64")
+        residual = OrthogonalResidual(make(0.5))
+        optimizer = NeuroPlastic(residual=residual, plasticity_scale=make(0.5))
+        step = stepper(optimizer, [variable], "float64")
+        for g in np.random.default_rng(0).normal(size=(3, 3, 2)):
+            step([g])
+        got.append([value(v) for v in (variable, *slots(optimizer))])
+    assert_identical(*got)
 
 
 @cache

@@ -306,6 +306,29 @@ def test_of_two_variables_one_is_skipped():
     assert not np.array_equal(b["alpha_sample"], before["b"]["alpha_sample"])
 
 
+ORDERS = {"two": [0, 3], "others": [2, 1], "the last": [3], "all": [2, 0, 3, 1]}
+
+
+@pytest.mark.parametrize("make", [NeuroPlastic, lambda: PlasticityModulated("sgd")])
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_step_of_some_variables_in_any_order(order, make):
+    """As where layers are frozen, or have no gradient."""
+    found = []
+    for some in ORDERS[order], range(4):
+        variables = [keras.Variable(np.ones(2 + i), name=f"{i}") for i in range(4)]
+        optimizer = make()
+        optimizer.build(variables)
+        optimizer.collect_statistics()
+        grads = [keras.ops.arange(1.0, 3.0 + i) for i in range(4)]
+        optimizer.apply([grads[i] for i in some], [variables[i] for i in some])
+        found.append(plasticity_statistics(optimizer))
+    got, want = found
+    assert list(got) == [f"{i}" for i in sorted(ORDERS[order])]
+    for path, numbers in got.items():
+        for name, number in numbers.items():
+            np.testing.assert_allclose(number, want[path][name], 1e-6, err_msg=name)
+
+
 def test_an_infinite_gradient_is_seen():
     optimizer = NeuroPlastic()
     optimizer.collect_statistics()
