@@ -34,7 +34,8 @@ class Copied:
     def check_alike(self, variables):
         """Before `build`: a ValueError if what waits does not fit the variables."""
         had, _ = getattr(self, "_state_when_built", (None, None))
-        if had is not None and had != (found := self._likeness(variables)):
+        found = had and self._likeness(variables)
+        if found != had:
             name = type(self).__name__
             raise ValueError(
                 f"A copy of a {name} goes on from its traces, so that it must be built "

@@ -41,9 +41,8 @@ def check_dtypes(variables):
 
 def gradient(value, variable):
     """The gradient of a variable, not a sparse one, as a tensor of its shape."""
-    if is_variable(value):
-        value = ops.copy(value)  # a step may move it before it has read it
-    elif not ops.is_tensor(value):
+    moves = may_move(value)
+    if isinstance(value, Variable) or not ops.is_tensor(value):
         try:
             value = ops.convert_to_tensor(value, variable.dtype)
         except Exception as error:  # each backend has its own
@@ -51,6 +50,8 @@ def gradient(value, variable):
                 f"The gradient of {path(variable)!r} must be a tensor, or what can be "
                 f"converted into one. Received: {type(value).__name__} {value!r}"
             ) from error
+    if moves:
+        value = ops.copy(value)
     if value.shape == variable.shape:
         return value
     try:
@@ -63,11 +64,10 @@ def gradient(value, variable):
         ) from error
 
 
-def is_variable(value):
-    """Whether it is a variable, of Keras or of the backend."""
-    # On PyTorch a gradient that is to be differentiated is taken for one as well.
-    of_backend = hasattr(value, "assign") or getattr(value, "requires_grad", False)
-    return isinstance(value, Variable) or of_backend
+def may_move(value):
+    """Whether a gradient may be a variable, which a step moves before it reads it."""
+    # Of Keras and TensorFlow, or of PyTorch, where other tensors have gradients, too.
+    return hasattr(value, "assign") or getattr(value, "requires_grad", False)
 
 
 def path(variable):

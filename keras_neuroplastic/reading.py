@@ -141,7 +141,11 @@ def for_logs(found):
     square = np.average([row["alpha_std"] ** 2 for row in rows], weights=sizes)
     shares = [collecting.share_at_bounds(row) for row in rows]
     at_bounds = np.average(shares, weights=sizes)
-    clipped = np.mean([row["share_clipped"] for row in rows])
-    to_weight = np.mean([row["update_to_weight"] for row in rows])
-    numbers = np.sqrt(square), at_bounds, clipped, to_weight
-    return dict(zip(IN_LOGS, map(float, numbers), strict=True))
+    return {
+        "plasticity_alpha_std": float(np.sqrt(square)),
+        "plasticity_at_bounds": float(at_bounds),
+        "plasticity_clipped": float(np.mean([r["share_clipped"] for r in rows])),
+        "plasticity_update_to_weight": float(
+            np.mean([row["update_to_weight"] for row in rows])
+        ),
+    }

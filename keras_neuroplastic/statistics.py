@@ -115,6 +115,16 @@ def seen(alpha, plastic, update, stable, unit, gradient_norm, rate):
     return Seen(alpha, plastic, update, numbers, like)
 
 
+def widened(matrix, width):
+    """A matrix with zeros behind it, up to a width."""
+    height, narrow = matrix.shape
+    if narrow == width:
+        return matrix
+    # Not ops.pad, which counts its calls: torch.compile would compile each one anew.
+    zeros = ops.zeros((height, width - narrow), matrix.dtype)
+    return ops.concatenate([matrix, zeros], 1)
+
+
 def rows(parts, positions, sizes, dtype):
     """One `Seen` of matrices, a row for each variable.
 
@@ -135,10 +145,7 @@ def rows(parts, positions, sizes, dtype):
         ]
         if all(x.shape[1] == 1 for x in shaped):
             width = 1  # a length serves for every column
-        found = [
-            ops.pad(x, ((0, 0), (0, width - x.shape[1]))) if x.shape[1] < width else x
-            for x in shaped
-        ]
+        found = [widened(x, width) for x in shaped]
         if len(at) < count:
             found.append(ops.zeros((1, width), dtype))
         found = ops.concatenate(found) if len(found) > 1 else found[0]

@@ -18,9 +18,9 @@ GRADIENT = np.array([[1, 2, -3], [-4, 0, 6]])
 STEPS = 2
 
 
-def after_steps(gradient):
+def after_steps(gradient, **options):
     """The variable and its slots."""
-    variable, optimizer = keras.Variable(INITIAL), NeuroPlastic()
+    variable, optimizer = keras.Variable(INITIAL), NeuroPlastic(**options)
     for _ in range(STEPS):
         optimizer.apply([gradient], [variable])
     return [value(v) for v in (variable, *optimizer.variables)]
@@ -32,6 +32,8 @@ def tensor(array):
 
 FORMS = {
     "Variable": lambda g: keras.Variable(g, dtype="float32"),
+    "Variable of float16": lambda g: keras.Variable(g, dtype="float16"),
+    "Variable of int32": lambda g: keras.Variable(g, dtype="int32", trainable=False),
     "float64": lambda g: g.astype("float64"),
     "float32": lambda g: g.astype("float32"),
     "float16": lambda g: g.astype("float16"),
@@ -43,12 +45,22 @@ FORMS = {
 }
 
 
+# What Keras does with gradients before a step, of one dtype.
+KERAS_DOES = {
+    "nothing": {},
+    "clipping": {"global_clipnorm": 2.5},
+    "accumulation": {"gradient_accumulation_steps": STEPS, "loss_scale_factor": 4.0},
+}
+
+
+@pytest.mark.parametrize("options", KERAS_DOES.values(), ids=KERAS_DOES)
 @pytest.mark.parametrize("form", FORMS)
-def test_what_can_be_a_tensor_is_taken_for_one(form):
-    got = after_steps(FORMS[form](GRADIENT))
-    assert_identical(got, after_steps(tensor(GRADIENT)))
+def test_what_can_be_a_tensor_is_taken_for_one(form, options):
+    got = after_steps(FORMS[form](GRADIENT), **options)
+    assert_identical(got, after_steps(tensor(GRADIENT), **options))
+    wrong = tensor(GRADIENT * np.array([1 + 2**-12, 1, 1]))
     with pytest.raises(AssertionError):
-        assert_identical(got, after_steps(tensor(GRADIENT * (1 + 2**-12))))
+        assert_identical(got, after_steps(wrong, **options))
 
 
 OWN = {"Variable": lambda v: v, "of the backend": lambda v: v.value}

@@ -6,7 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_neuroplastic import NeuroPlastic, plasticity_statistics
+from keras_neuroplastic import (
+    NeuroPlastic,
+    OrthogonalResidual,
+    PlasticityModulated,
+    plasticity_statistics,
+)
 
 if keras.backend.backend() != "torch":
     pytest.skip("the PyTorch backend only", allow_module_level=True)
@@ -55,6 +60,37 @@ def test_same_as_uncompiled(monkeypatch, float64):
     monkeypatch.setattr(torch_compiled, "LARGE", 30)  # two variables in a chain
     for a, b in zip(run(compiled=True), run(compiled=False), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+
+
+CALLS = {
+    "NeuroPlastic": lambda: NeuroPlastic(),
+    "residual": lambda: NeuroPlastic(residual=OrthogonalResidual()),
+    "PlasticityModulated": lambda: PlasticityModulated("sgd"),
+}
+
+
+@pytest.mark.parametrize("watched", [False, True])
+@pytest.mark.parametrize("name", CALLS)
+def test_no_call_is_compiled_anew(name, watched):
+    """Of variables of several sizes; some of Keras's operations count their calls."""
+    graphs = []
+
+    def compiler(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    variables = [keras.Variable(np.ones(shape)) for shape in SHAPES]
+    optimizer = CALLS[name]()
+    optimizer.build(variables)
+    if watched:
+        optimizer.collect_statistics()
+    apply = torch.compile(optimizer.apply, backend=compiler)
+    made = []
+    for _ in range(4):
+        apply([torch.randn(shape) for shape in SHAPES], variables)
+        made.append(len(graphs))
+    assert made[1:] == [made[1]] * 3
+    assert made[0] > 0
 
 
 def test_statistics_of_a_step_that_is_compiled(float64):
