@@ -180,6 +180,13 @@ def test_of_a_family_the_best_on_held_out_data_stands_for_all():
     }
     [pair] = modulated({"": cell}).values()
     assert [*pair.gains] == [pytest.approx(-20)]
+    # With one of them modulated alone, that one is compared with the same.
+    records = [r for r in records if r["config"]["optimizer"] != "plastic-adamw-1"]
+    [cell] = tuned(records).values()
+    assert set(cell) == {"adam", "adamw (decay tuned)", "adamw", "plastic-adamw"}
+    [(of, pair)] = modulated({"": cell}).items()
+    assert of == ("plastic-adamw", "")
+    assert [*pair.gains] == [pytest.approx(-30)]
 
 
 def claim(records, words):

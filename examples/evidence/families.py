@@ -35,11 +35,17 @@ def in_one(rows, curves, score):
         curves: A dict from optimizer to its curve in the same cell.
         score: What they are scores of.
     """
+
+    def held_out(name):
+        return score.better * peak(curves[name], score)[1]
+
+    several = {}
     for family, names in FAMILIES.items():
         ran = [name for name in names if name in rows and name in curves]
         if len(ran) > 1:
-            best = max(ran, key=lambda n: score.better * peak(curves[n], score)[1])
-            rows = {family: rows[best]} | {
-                n: r for n, r in rows.items() if n not in ran
-            }
-    return rows
+            several[family] = ran
+    best = {family: rows[max(ran, key=held_out)] for family, ran in several.items()}
+    within = {name for ran in several.values() for name in ran}
+    # One that is modulated in this form alone is what its modulation is compared with.
+    alone = {BARE[name] for name in rows if name in BARE and name not in within}
+    return best | {n: r for n, r in rows.items() if n not in within or n in alone}
