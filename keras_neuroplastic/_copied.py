@@ -34,7 +34,7 @@ class Copied:
     def check_alike(self, variables):
         """Before `build`: a ValueError if what waits does not fit the variables."""
         had, _ = getattr(self, "_state_when_built", (None, None))
-        found = had and self._likeness(variables)
+        found = None if had is None else self._likeness(variables)
         if found != had:
             name = type(self).__name__
             raise ValueError(
