@@ -11,13 +11,6 @@ from keras.optimizers import Optimizer
 from keras_neuroplastic import _steps, _variables, collecting
 from keras_neuroplastic._base import PlasticityOptimizer
 
-IN_LOGS = (
-    "plasticity_alpha_std",
-    "plasticity_at_bounds",
-    "plasticity_clipped",
-    "plasticity_update_to_weight",
-)
-
 
 def optimizers_within(optimizer):
     """The optimizers of this package that an optimizer is, or is made of."""
@@ -134,18 +127,16 @@ def for_logs(found):
 
     NaN where there are none: `CSVLogger` has the columns of its first epoch.
     """
-    if not found:
-        return dict.fromkeys(IN_LOGS, math.nan)
     rows = list(found.values())
     sizes = [row["size"] for row in rows]
-    square = np.average([row["alpha_std"] ** 2 for row in rows], weights=sizes)
-    shares = [collecting.share_at_bounds(row) for row in rows]
-    at_bounds = np.average(shares, weights=sizes)
+
+    def mean(numbers, weights=None):
+        return float(np.average(numbers, weights=weights)) if rows else math.nan
+
+    square = mean([row["alpha_std"] ** 2 for row in rows], sizes)
     return {
-        "plasticity_alpha_std": float(np.sqrt(square)),
-        "plasticity_at_bounds": float(at_bounds),
-        "plasticity_clipped": float(np.mean([r["share_clipped"] for r in rows])),
-        "plasticity_update_to_weight": float(
-            np.mean([row["update_to_weight"] for row in rows])
-        ),
+        "plasticity_alpha_std": math.sqrt(square),
+        "plasticity_at_bounds": mean([*map(collecting.share_at_bounds, rows)], sizes),
+        "plasticity_clipped": mean([row["share_clipped"] for row in rows]),
+        "plasticity_update_to_weight": mean([row["update_to_weight"] for row in rows]),
     }
