@@ -7,10 +7,15 @@ from examples.harness.variants import BASES, VARIANTS
 from keras_neuroplastic import PlasticityModulated
 
 L1_STRENGTHS = "1e-4", "3e-4", "1e-3", "3e-3", "1e-2", "3e-2", "1e-1"
+DECAYS = 1, 3, 10, 30, 100
 
 
 def l1(penalty):
     return lambda rate, steps: L1SGD(rate, penalty)
+
+
+def adamw(decay):
+    return lambda rate, steps: keras.optimizers.AdamW(rate, weight_decay=decay)
 
 
 def modulated(make, options):
@@ -26,9 +31,7 @@ KERAS = {
     # As is customary in games of two networks.
     "adam-0.5": lambda rate, steps: keras.optimizers.Adam(rate, beta_1=0.5),
     "adamw": lambda rate, steps: keras.optimizers.AdamW(rate),
-    "adamw-1": lambda rate, steps: keras.optimizers.AdamW(rate, weight_decay=1),
-    "adamw-3": lambda rate, steps: keras.optimizers.AdamW(rate, weight_decay=3),
-    "adamw-10": lambda rate, steps: keras.optimizers.AdamW(rate, weight_decay=10),
+    **{f"adamw-{decay}": adamw(decay) for decay in DECAYS},
     **{f"sgd-l1-{strength}": l1(float(strength)) for strength in L1_STRENGTHS},
     "lion": lambda rate, steps: keras.optimizers.Lion(rate),
     "muon": lambda rate, steps: keras.optimizers.Muon(rate),
@@ -67,9 +70,7 @@ LEARNING_RATES = {
     "adam": 0.001,
     "adam-0.5": 0.001,
     "adamw": 0.001,
-    "adamw-1": 0.001,
-    "adamw-3": 0.001,
-    "adamw-10": 0.001,
+    **{f"adamw-{decay}": 0.001 for decay in DECAYS},
     **{f"sgd-l1-{strength}": 0.1 for strength in L1_STRENGTHS},
     "lion": 0.0001,
     "muon": 0.001,
