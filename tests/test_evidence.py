@@ -16,7 +16,7 @@ pytest.importorskip("tqdm", reason="needs the extra `examples`")
 from scipy import stats
 
 from examples.evidence import __main__ as evidence
-from examples.evidence import noise, page, pages
+from examples.evidence import forest, noise, page, pages
 from examples.evidence.cells import by_optimizer, load
 from examples.evidence.claims import claims
 from examples.evidence.commands import commands, rectangles
@@ -320,6 +320,21 @@ def test_a_line_over_the_columns_of_noise_is_of_the_first_who_ran(whole):
     means = [np.mean([*final(cells[columns]["adam"]).values()]) for columns in cells]
     assert [mean for mean, _ in found.values()] == pytest.approx(means)
     assert not noise.points(cells, ["not run"])
+
+
+def test_a_gain_far_away_is_an_arrow_that_dwarfs_no_other():
+    gains = [pair(ACCURACY, [x, x + 0.1, x - 0.1]) for x in (*[1] * 9, -1, -40)]
+    far = forest.reach([each.gains for each in gains])
+    assert 1 < far < 4
+    _, axes = forest.plt.subplots()
+    for height, each in enumerate(gains):
+        forest.line(axes, height, each, "level", far)
+    drawn = [x for x in axes.lines if x.get_marker() in ("o", "<", ">")]
+    assert [(x.get_marker(), *x.get_xdata()) for x in drawn[-2:]] == [
+        ("o", pytest.approx(-1)),
+        ("<", -far),
+    ]
+    forest.plt.close()
 
 
 def test_a_span_of_rates_has_no_gap():

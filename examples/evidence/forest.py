@@ -14,12 +14,36 @@ VERDICTS = {
 }
 
 
-def limits(gains):
-    """Around all means and most intervals: one of two seeds would dwarf all others."""
+def reach(gains):
+    """How far a panel goes to either side: around most, as one may dwarf all others."""
     means, halves = np.transpose([interval(each) for each in gains])
     ends = np.nanquantile(np.abs(means) + np.nan_to_num(halves), 0.9)
-    reach = max(1.5 * ends, *(1.1 * np.abs(means)), 0.1)
-    return -reach, reach
+    return max(1.5 * ends, 0.1)
+
+
+def line(axes, height, pair, word, far):
+    """A gain and its interval; an arrow at the edge where the gain is `far` away."""
+    color, marker, filling = VERDICTS[word]
+    mean, half = interval(pair.gains)
+    if abs(mean) > far:
+        marker = ">" if mean > 0 else "<"
+    axes.errorbar(
+        mean,
+        height,
+        xerr=np.nan_to_num(half),
+        color=color,
+        capsize=3,
+    )
+    axes.plot(
+        np.clip(mean, -far, far),
+        height,
+        marker=marker,
+        markersize=5,
+        markerfacecolor=filling,
+        color=color,
+        clip_on=False,
+        zorder=3,
+    )
 
 
 def forest(found, path):
@@ -31,6 +55,7 @@ def forest(found, path):
     """
     optimizers = in_order(optimizer for optimizer, _ in found)
     tasks = list(dict.fromkeys(task for _, task in found))
+    far = reach([pair.gains for pair, _ in found.values()])
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(
             1,
@@ -43,23 +68,11 @@ def forest(found, path):
         )
         for optimizer, axes in zip(optimizers, panels[0], strict=True):
             axes.axvline(0, color="black", linewidth=1)
-            axes.set_title(optimizer, fontsize=11)
+            axes.set_title(optimizer.replace(" (", "\n("), fontsize=11)
             for height, task in enumerate(tasks):
                 if (optimizer, task) in found:
-                    pair, word = found[optimizer, task]
-                    color, marker, filling = VERDICTS[word]
-                    mean, half = interval(pair.gains)
-                    axes.errorbar(
-                        mean,
-                        height,
-                        xerr=np.nan_to_num(half),
-                        marker=marker,
-                        markersize=5,
-                        markerfacecolor=filling,
-                        color=color,
-                        capsize=3,
-                    )
-        panels[0, 0].set_xlim(*limits([pair.gains for pair, _ in found.values()]))
+                    line(axes, height, *found[optimizer, task], far)
+        panels[0, 0].set_xlim(-far, far)
         panels[0, 0].set_yticks(range(len(tasks)), tasks)
         panels[0, 0].set_ylim(len(tasks) - 0.5, -0.5)
         losses = any(pair.score.better < 0 for pair, _ in found.values())
