@@ -27,6 +27,7 @@ from examples.evidence.origin import origin
 from examples.evidence.paper import NOT_RUN, images
 from examples.evidence.score import SCORES, final
 from examples.evidence.studies import modulated, tuned
+from examples.evidence.tables import NONE, markdown, narrow
 from examples.evidence.verdicts import Pair, holm, judge, p_value
 from examples.harness.command_line import make_parser
 from examples.harness.optimizers import LEARNING_RATES
@@ -119,6 +120,14 @@ def test_p_values_and_their_correction():
 
 def pair(score, gains):
     return Pair(score, dict(enumerate(gains)))
+
+
+def test_a_wide_table_becomes_several_without_empty_rows():
+    rows = [["a", 0, 1, NONE, NONE, 5], ["b", 0, NONE, 3, NONE, NONE]]
+    assert narrow(["", "own", *"stuv"], rows, fixed=2, widest=2) == [
+        markdown(["", "own", "s", "t"], [["a", 0, 1, NONE], ["b", 0, NONE, 3]]),
+        markdown(["", "own", "u", "v"], [["a", 0, NONE, 5]]),
+    ]
 
 
 def test_verdicts_are_corrected_for_the_number_of_comparisons():

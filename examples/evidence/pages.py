@@ -1,6 +1,7 @@
 """docs/results.md: which block of it is made by what."""
 
 from examples.evidence import (
+    best_rates,
     claims,
     components,
     defaults,
@@ -25,7 +26,7 @@ BLOCKS = {
     "gene-expression": study("gene_expression"),
     "language-model": study("language_model"),
     "components": components.table,
-    "rates": rates.table,
+    "rates": best_rates.table,
     "defaults": defaults.table,
 }
 # From the name of a file, without .png, to a function of all records and its path.

@@ -8,7 +8,7 @@ from examples.evidence.forest import forest
 from examples.evidence.labels import kind
 from examples.evidence.paper import NOT_RUN
 from examples.evidence.studies import modulated, tuned
-from examples.evidence.tables import markdown
+from examples.evidence.tables import NONE, markdown
 from examples.evidence.verdicts import LEVEL, judge
 from examples.harness.optimizers import MODULATIONS
 
@@ -58,7 +58,7 @@ def counts(found, columns):
         + [
             "/".join(str(found[bare, c][w]) for w in ("wins", "level", "loses"))
             if (bare, c) in found
-            else "–"
+            else NONE
             for c in columns
         ]
         for bare in in_order(bare for bare, _ in found)

@@ -1,4 +1,4 @@
-"""How much a score depends on the learning rate."""
+"""Scores over the learning rate, a panel a task, a line an optimizer."""
 
 import textwrap
 from itertools import chain
@@ -6,8 +6,7 @@ from itertools import chain
 import numpy as np
 
 from examples.evidence.cells import in_order
-from examples.evidence.curves import NEAR, all_curves, curves, peak, span
-from examples.evidence.paper import NOT_RUN
+from examples.evidence.curves import all_curves, curves, peak
 from examples.evidence.pictures import (
     BLUE,
     GREEN,
@@ -18,7 +17,6 @@ from examples.evidence.pictures import (
     plt,
     save,
 )
-from examples.evidence.tables import markdown
 from examples.harness.metric import ACCURACY, LOSS
 from examples.harness.optimizers import LEARNING_RATES
 
@@ -31,30 +29,6 @@ LINES = {
 }
 PANELS = 6
 DEPTH = {ACCURACY: 15, LOSS: 0.5}  # what is drawn below the best
-
-
-def table(records):
-    """Optimizers × cells: the best rate, and how far from it nothing much is lost."""
-    found = all_curves(records)
-    if not found:
-        return NOT_RUN
-    rows = []
-    for name in in_order(name for _, of_cell in found.values() for name in of_cell):
-        row = [name, f"{LEARNING_RATES[name]:g}"]
-        for score, of_cell in found.values():
-            if name in of_cell:
-                best, _ = peak(of_cell[name], score)
-                factor, open_end = span(of_cell[name], score)
-                row.append(f"{best:g} ({'≥ ' * open_end}{factor:.0f})")
-            else:
-                row.append("–")
-        rows.append(row)
-    heads = ["", "own rate", *found]
-    return (
-        f"{markdown(heads, rows)}\n\nThe best learning rate on held-out data, and in "
-        "brackets by what factor the rates around it reach that are within "
-        f"{NEAR} point of it; ≥ where the rates that were tried end there."
-    )
 
 
 def chosen(records):

@@ -5,11 +5,31 @@ from examples.evidence.score import final, score_of
 from examples.evidence.verdicts import Pair, judge, measured, note
 from examples.harness.compare import diverged
 
+NONE = "–"
+
 
 def markdown(heads, rows, others="--:"):
     """The first column is text, the others are numbers if nothing else is said."""
     lines = [heads, ["---"] + [others] * (len(heads) - 1), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def narrow(heads, rows, fixed=1, widest=3):
+    """Several tables where there would be more than `widest` columns beside the fixed.
+
+    Rows that have no entry in a table are left out of it.
+    """
+    tables = []
+    for start in range(fixed, len(heads), widest):
+        part = slice(start, start + widest)
+        some = [row for row in rows if {*row[part]} != {NONE}]
+        tables.append(
+            markdown(
+                [*heads[:fixed], *heads[part]],
+                [[*row[:fixed], *row[part]] for row in some],
+            )
+        )
+    return tables
 
 
 def mean(runs):
@@ -33,7 +53,7 @@ def scores(cells):
     """
     names = in_order(name for rows in cells.values() for name in rows)
     rows = [
-        [name, *(mean(c[name]) if name in c else "–" for c in cells.values())]
+        [name, *(mean(c[name]) if name in c else NONE for c in cells.values())]
         for name in names
     ]
     [score] = {score_of(r) for rows in cells.values() for r in rows.values()}
@@ -56,12 +76,12 @@ def differences(pairs):
         entries = [
             f"{pairs[row, column]} {emphasis(words[row, column])}"
             if (row, column) in pairs
-            else "–"
+            else NONE
             for column in columns
         ]
         lines.append([row, *entries])
-    table = markdown(["", *columns], lines)
-    return f"{table}\n\n{note(len(pairs))}"
+    tables = narrow(["", *columns], lines)
+    return "\n\n".join([*tables, note(len(pairs), len(tables))])
 
 
 def versus(cells, ours, others):

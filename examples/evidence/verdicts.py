@@ -87,11 +87,12 @@ def judge(pairs):
     return words
 
 
-def note(count):
-    """What stands under a table with so many comparisons."""
+def note(count, tables=1):
+    """What stands under a table, or several, with so many comparisons."""
+    where = "this table" if tables == 1 else f"these {tables} tables"
     return (
         "Differences are paired by seed: mean ± half of the 95 % interval, and in "
         "brackets how many were better/worse/equal. *Wins* and *loses* say that a "
         f"paired t test has p < {LEVEL} after Holm's correction for the {count} "
-        f"comparison{'s' * (count > 1)} of this table; *level* says that it has not."
+        f"comparison{'s' * (count > 1)} of {where}; *level* says that it has not."
     )
