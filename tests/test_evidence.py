@@ -28,7 +28,7 @@ from examples.evidence.paper import NOT_RUN, images
 from examples.evidence.score import SCORES, final
 from examples.evidence.studies import modulated, tuned
 from examples.evidence.tables import NONE, markdown, narrow
-from examples.evidence.verdicts import Pair, holm, judge, p_value
+from examples.evidence.verdicts import Pair, holm, judge, note, p_value
 from examples.harness.command_line import make_parser
 from examples.harness.optimizers import LEARNING_RATES
 from examples.harness.plan import make_plan
@@ -128,6 +128,8 @@ def test_a_wide_table_becomes_several_without_empty_rows():
         markdown(["", "own", "s", "t"], [["a", 0, 1, NONE], ["b", 0, NONE, 3]]),
         markdown(["", "own", "u", "v"], [["a", 0, NONE, 5]]),
     ]
+    assert "of this table" in note(2)
+    assert "the 2 comparisons of these 5 tables" in note(2, 5)
 
 
 def test_verdicts_are_corrected_for_the_number_of_comparisons():
@@ -332,16 +334,17 @@ def test_a_line_over_the_columns_of_noise_is_of_the_first_who_ran(whole):
 
 
 def test_a_gain_far_away_is_an_arrow_that_dwarfs_no_other():
-    gains = [pair(ACCURACY, [x, x + 0.1, x - 0.1]) for x in (*[1] * 9, -1, -40)]
+    gains = [pair(ACCURACY, [x, x + 0.1, x - 0.1]) for x in (*[1] * 30, -1, -40, 30)]
     far = forest.reach([each.gains for each in gains])
     assert 1 < far < 4
     _, axes = forest.plt.subplots()
     for height, each in enumerate(gains):
         forest.line(axes, height, each, "level", far)
     drawn = [x for x in axes.lines if x.get_marker() in ("o", "<", ">")]
-    assert [(x.get_marker(), *x.get_xdata()) for x in drawn[-2:]] == [
+    assert [(x.get_marker(), *x.get_xdata()) for x in drawn[-3:]] == [
         ("o", pytest.approx(-1)),
         ("<", -far),
+        (">", far),
     ]
     forest.plt.close()
 

@@ -12,6 +12,7 @@ from examples.evidence.pictures import (
     GREEN,
     GREY,
     ORANGE,
+    PINK,
     STYLE,
     legend,
     plt,
@@ -29,6 +30,11 @@ LINES = {
     "Adam with plasticity": (
         ["plastic-adam"],
         {"color": ORANGE, "marker": "^", **MODULATED},
+    ),
+    "AdamW, decay tuned": (["adamw (decay tuned)"], {"color": PINK, "marker": "v"}),
+    "the same with plasticity": (
+        ["plastic-adamw (decay tuned)"],
+        {"color": PINK, "marker": "v", **MODULATED},
     ),
     "momentum": (["momentum"], {"color": GREEN, "marker": "s"}),
     "momentum with plasticity": (
@@ -107,6 +113,6 @@ def picture(records, path):
                 axes.set_title(f"{NETWORKS.get(model, model)}, {number:,} images")
             row[0].set_ylim(bottom=max(row[0].get_ylim()[0], LOWEST))
             row[0].set_ylabel(f"test {score_of(runs).name}")
-        figure.supxlabel("columns of noise beside the 784 pixels", fontsize=10)
-        legend(figure, panels, LINES, 3)
+        figure.supxlabel("columns of noise (bars: 95 % intervals)", fontsize=10)
+        legend(figure, panels, LINES, 4)
         save(figure, path)
