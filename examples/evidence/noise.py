@@ -24,23 +24,22 @@ from examples.harness.compare import group, interval
 
 LOWEST = 50  # percent that are drawn: one failure would dwarf all differences
 MODULATED = {"linestyle": "--", "markerfacecolor": "white"}
+
+
+def both(label, name, color, marker, again=None):
+    """The lines of an optimizer and of the same with plasticity, called `again`."""
+    style = {"color": color, "marker": marker}
+    return {
+        label: ([name], style),
+        f"{again or label} with plasticity": ([f"plastic-{name}"], style | MODULATED),
+    }
+
+
 # In the legend's words: who is drawn, the first of several that ran, and how.
 LINES = {
-    "Adam": (["adam"], {"color": ORANGE, "marker": "^"}),
-    "Adam with plasticity": (
-        ["plastic-adam"],
-        {"color": ORANGE, "marker": "^", **MODULATED},
-    ),
-    "AdamW, decay tuned": (["adamw (decay tuned)"], {"color": PINK, "marker": "v"}),
-    "the same with plasticity": (
-        ["plastic-adamw (decay tuned)"],
-        {"color": PINK, "marker": "v", **MODULATED},
-    ),
-    "momentum": (["momentum"], {"color": GREEN, "marker": "s"}),
-    "momentum with plasticity": (
-        ["plastic-momentum"],
-        {"color": GREEN, "marker": "s", **MODULATED},
-    ),
+    **both("Adam", "adam", ORANGE, "^"),
+    **both("AdamW, decay tuned", "adamw (decay tuned)", PINK, "v", "the same"),
+    **both("momentum", "momentum", GREEN, "s"),
     "NeuroPlastic.many_inputs": (
         ["activity-only-wide-free"],
         {"color": BLUE, "marker": "o"},
