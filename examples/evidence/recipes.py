@@ -4,7 +4,7 @@ from examples.evidence import page
 from examples.evidence.cells import counting, load
 from examples.evidence.origin import origin
 from examples.evidence.recipe import NEAR, NOT_RUN, Recipe
-from examples.evidence.tables import markdown, seeds
+from examples.evidence.tables import NONE, markdown, seeds
 
 # From the name of a recipe to its row: the kind of model, and what is measured.
 KINDS = {
@@ -85,7 +85,7 @@ def cell(recipe, form):
     """The score of a form, and below it with the other beta_1, where that ran."""
     keys = filter(None, (recipe.best([name]) for name in (form, form + HALF)))
     lines = [f"{recipe.text(key)} ({settings(recipe, key)})" for key in keys]
-    return "<br>".join(lines) or "–"
+    return "<br>".join(lines) or NONE
 
 
 def every_form(records):
