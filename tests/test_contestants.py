@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("filelock", reason="needs the extra `examples`")
 
-from examples.harness.l1 import L1SGD
+from examples.harness.l1 import L1SGD, L1NeuroPlastic
 from examples.harness.optimizers import BARE, KERAS, LEARNING_RATES, OPTIMIZERS
 from examples.harness.variants import BASES, CHANGES
 from keras_neuroplastic import NeuroPlastic
@@ -27,6 +27,17 @@ def test_a_step_with_an_l1_penalty():
     np.testing.assert_allclose(result, [0.05, -1.1], rtol=1e-6)
 
 
+def test_plasticity_leaves_the_shrinking_as_it_is():
+    kernels = [keras.Variable(np.full((2, 2), 9.0, "float32")) for _ in range(2)]
+    gradient = keras.ops.convert_to_tensor([[2.0, -1.0], [0.1, 0.0]], "float32")
+    penalised = L1NeuroPlastic.many_inputs(0.1, penalty=0.8)
+    optimizers = NeuroPlastic.many_inputs(0.1), penalised
+    for optimizer, kernel in zip(optimizers, kernels, strict=True):
+        optimizer.apply([gradient], [kernel])
+    bare, shrunk = map(keras.ops.convert_to_numpy, kernels)
+    np.testing.assert_allclose(shrunk, bare - 0.08, rtol=1e-6)
+
+
 def test_names_say_what_is_changed():
     def arguments(name):
         return OPTIMIZERS[name](0.1, 10).get_config()
@@ -45,10 +56,11 @@ def test_names_say_what_is_changed():
     assert arguments("activity-only")["activity_weight"] == 1
     assert arguments("no-gradient")["gradient_weight"] == 0
     assert OPTIMIZERS["sgd-l1-3e-3"](0.1, 10).penalty == 0.003
+    assert OPTIMIZERS["activity-only-wide-free-l1-3e-3"](0.1, 10).penalty == 0.003
     assert BARE["plastic-sgd-l1-3e-3"] == "sgd-l1-3e-3"
 
 
-SOME = "activity-only-wide-free", "plastic-adam", "plastic-full-muon"
+SOME = "activity-only-wide-free-l1-1e-3", "plastic-adam", "plastic-full-muon"
 
 
 @pytest.mark.parametrize("name", [*BASES, *KERAS, *SOME])

@@ -3,10 +3,11 @@
 from examples.evidence.labels import label, labels
 from examples.harness import results
 from examples.harness.compare import cell_name, group
-from examples.harness.optimizers import BARE, KERAS, LEARNING_RATES, OPTIMIZERS
+from examples.harness.optimizers import LEARNING_RATES, OPTIMIZERS
+from examples.harness.variants import BASES, VARIANTS
 
 # NeuroPlastic by itself.
-FORMS = [name for name in OPTIMIZERS if name not in KERAS and name not in BARE]
+FORMS = [*BASES, *VARIANTS]
 
 
 def load(folder):

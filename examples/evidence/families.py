@@ -3,17 +3,20 @@
 import re
 
 from examples.evidence.curves import peak
-from examples.harness.optimizers import BARE, KERAS, MODULATIONS
+from examples.harness.optimizers import BARE, MODULATIONS, OPTIMIZERS
 
+L1 = "sgd (L1 tuned)"
+L1_SHRUNK = "activity-only-wide-free (L1 tuned)"
 # From what a family is called to how its members are.
 MEMBERS = {
     "adamw (decay tuned)": r"adamw(-\d+)?",
-    "sgd (L1 tuned)": r"sgd-l1-.*",
+    L1: r"sgd-l1-.*",
+    L1_SHRUNK: r"activity-only-wide-free-l1-.*",
 }
 
 
 def members(family):
-    return [name for name in KERAS if re.fullmatch(MEMBERS[family], name)]
+    return [name for name in OPTIMIZERS if re.fullmatch(MEMBERS[family], name)]
 
 
 # The same with each modulation before it.

@@ -9,7 +9,7 @@ from examples.evidence.cells import (
     trials,
 )
 from examples.evidence.curves import curves, favourite
-from examples.evidence.families import BARES, in_one, members
+from examples.evidence.families import BARES, L1, L1_SHRUNK, in_one, members
 from examples.evidence.labels import axes
 from examples.evidence.origin import origin
 from examples.evidence.paper import NOT_RUN
@@ -34,13 +34,13 @@ def singly(records):
     return {cell: by_optimizer(runs) for cell, runs in cells.items()}
 
 
-def modulated(cells):
+def modulated(cells, bares=BARES):
     """Each modulated optimizer less the bare one: a dict for `differences`."""
     pairs = {
-        (name, cell): Pair.of(rows[name], rows[BARES[name]])
+        (name, cell): Pair.of(rows[name], rows[bares[name]])
         for cell, rows in cells.items()
-        for name in BARES
-        if name in rows and BARES[name] in rows
+        for name in bares
+        if name in rows and bares[name] in rows
     }
     return measured(pairs)
 
@@ -64,13 +64,13 @@ def part(records):
     """The tables of the cells that differ in the first axis of the study alone."""
     cells = tuned(records)
     texts = [scores(cells)]
-    if pairs := modulated(cells):
+    if pairs := modulated(cells, {**BARES, L1_SHRUNK: L1}):
         texts.append("Modulated, less the same optimizer bare:")
         texts.append(differences(pairs))
     if pairs := forms(records):
         texts.append("Less the other optimizer that was best on held-out data:")
         texts.append(differences(pairs))
-    penalised = members("sgd (L1 tuned)")
+    penalised = members(L1)
     plain = forms(records, [name for name in KERAS if name not in penalised])
     if plain.keys() != pairs.keys():
         texts.append("Less the best there without an L1 penalty:")

@@ -1,13 +1,15 @@
-"""SGD with an L1 penalty, which makes weights zero: what a statistician would try."""
+"""Optimizers with an L1 penalty, which makes weights zero: a statistician's tool."""
 
 import keras
 from keras import ops
 
+from keras_neuroplastic import NeuroPlastic
 
-class L1SGD(keras.optimizers.SGD):
-    """Proximal gradient descent on the loss plus λ Σ|w|, w in the kernels.
 
-    For kernels, which have two dimensions or more, a step ends with
+class L1(keras.optimizers.Optimizer):
+    """Before an optimizer in the bases of a class: proximal steps on λ Σ|w|.
+
+    A step of a kernel w, which has two dimensions or more, ends with
 
     ```
     w <- sign(w) max(|w| - η λ, 0)
@@ -16,7 +18,7 @@ class L1SGD(keras.optimizers.SGD):
     Args:
         learning_rate: η.
         penalty: λ. Float, at least 0.
-        **kwargs: Further arguments of `keras.optimizers.SGD`.
+        **kwargs: Further arguments of the optimizer.
     """
 
     def __init__(self, learning_rate, penalty, **kwargs):
@@ -32,3 +34,11 @@ class L1SGD(keras.optimizers.SGD):
 
     def get_config(self):
         return {**super().get_config(), "penalty": self.penalty}
+
+
+class L1SGD(L1, keras.optimizers.SGD):
+    """Proximal gradient descent."""
+
+
+class L1NeuroPlastic(L1, NeuroPlastic):
+    """Plasticity on the gradients of the loss, and none on what shrinks the weights."""

@@ -2,16 +2,20 @@
 
 import keras
 
-from examples.harness.l1 import L1SGD
+from examples.harness.l1 import L1SGD, L1NeuroPlastic
 from examples.harness.variants import BASES, VARIANTS
 from keras_neuroplastic import PlasticityModulated
 
-L1_STRENGTHS = "1e-4", "3e-4", "1e-3", "3e-3", "1e-2", "3e-2", "1e-1"
+L1_STRENGTHS = "1e-5", "3e-5", "1e-4", "3e-4", "1e-3", "3e-3", "1e-2", "3e-2", "1e-1"
 DECAYS = 1, 3, 10, 30, 100
 
 
 def l1(penalty):
     return lambda rate, steps: L1SGD(rate, penalty)
+
+
+def l1_many_inputs(penalty):
+    return lambda rate, steps: L1NeuroPlastic.many_inputs(rate, penalty=penalty)
 
 
 def adamw(decay):
@@ -60,11 +64,16 @@ MODULATED = {
     for beginning, options in MODULATIONS.items()
     for name, make in KERAS.items()
 }
-OPTIMIZERS = {**BASES, **VARIANTS, **KERAS, **MODULATED}
+# The penalty with plasticity that leaves the shrinking of weights as it is.
+SHRUNK = {
+    f"activity-only-wide-free-l1-{strength}": l1_many_inputs(float(strength))
+    for strength in L1_STRENGTHS
+}
+OPTIMIZERS = {**BASES, **VARIANTS, **SHRUNK, **KERAS, **MODULATED}
 
 # The paper's for NeuroPlastic and its ablation, customary ones for the others.
 LEARNING_RATES = {
-    **dict.fromkeys([*BASES, *VARIANTS], 0.1),
+    **dict.fromkeys([*BASES, *VARIANTS, *SHRUNK], 0.1),
     "sgd": 0.1,
     "momentum": 0.01,
     "adam": 0.001,
