@@ -6,18 +6,7 @@ from examples.harness.l1 import L1SGD, L1NeuroPlastic
 from examples.harness.variants import BASES, VARIANTS
 from keras_neuroplastic import PlasticityModulated
 
-L1_STRENGTHS = (
-    "1e-5",
-    "3e-5",
-    "1e-4",
-    "3e-4",
-    "1e-3",
-    "3e-3",
-    "1e-2",
-    "3e-2",
-    "1e-1",
-    "3e-1",
-)
+L1_STRENGTHS = [f"{digit}e-{power}" for power in range(5, 0, -1) for digit in (1, 3)]
 DECAYS = 1, 3, 10, 30, 100
 
 
