@@ -26,7 +26,7 @@ from examples.evidence.defaults import whole as whole_of
 from examples.evidence.origin import origin
 from examples.evidence.paper import NOT_RUN, images
 from examples.evidence.score import SCORES, final
-from examples.evidence.studies import modulated, tuned
+from examples.evidence.studies import modulated, part, tuned
 from examples.evidence.tables import NONE, markdown, narrow
 from examples.evidence.verdicts import Pair, holm, judge, note, p_value
 from examples.harness.command_line import make_parser
@@ -200,6 +200,25 @@ def test_of_a_family_the_best_on_held_out_data_stands_for_all():
     assert [*pair.gains] == [pytest.approx(-30)]
 
 
+def test_many_inputs_with_a_penalty_is_compared_with_sgd_and_one():
+    axes = {"noise": 500, "examples": 300, "model": "linear"}
+    settings = {"axes": axes, "tuned": True}
+    records = []
+    for name, tested, held_out in (
+        *[("sgd-l1-1e-3", 0.7, 0.6), ("sgd-l1-1e-2", 0.6, 0.5)],
+        *[("activity-only-wide-free-l1-1e-3", 0.8, 0.5)],
+        *[("activity-only-wide-free-l1-1e-2", 0.9, 0.7)],
+    ):
+        records += runs("irrelevant_inputs", name, [tested] * 2, **settings)
+        trials = {**settings, "evaluate_on": "validation"}
+        records += runs("irrelevant_inputs", name, [held_out], **trials)
+    [_, title, table] = part(records)[:3]
+    assert title == "`many_inputs` with an L1 penalty, less SGD with one:"
+    assert "| activity-only-wide-free (L1 tuned) | +20.00" in table
+    # It is no optimizer in PlasticityModulated.
+    assert not modulated(tuned(records))
+
+
 def claim(records, words):
     """The verdict of the claim that begins with the words."""
     return re.search(rf"^\| {words}[^|]*\| (.*?) \|", claims(records), re.MULTILINE)[1]
@@ -291,8 +310,8 @@ def test_every_block_grows_with_its_records(whole, tmp_path):
     for name, records in whole.items():
         lines = [json.dumps(record) + "\n" for record in records]
         # A study may be in several files.
-        for part in 0, 1:
-            (measured / f"{name}-{part}.jsonl").write_text("".join(lines[part::2]))
+        for half in 0, 1:
+            (measured / f"{name}-{half}.jsonl").write_text("".join(lines[half::2]))
     results.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
     pages.write(measured, results, tmp_path)
     text = results.read_text(encoding="utf-8")

@@ -3,15 +3,15 @@
 import re
 
 from examples.evidence.curves import peak
-from examples.harness.optimizers import BARE, MODULATIONS, OPTIMIZERS
+from examples.harness.optimizers import BARE, KERAS, MODULATIONS, OPTIMIZERS
 
-L1 = "sgd (L1 tuned)"
-L1_SHRUNK = "activity-only-wide-free (L1 tuned)"
+L1_SGD = "sgd (L1 tuned)"
+L1_MANY_INPUTS = "activity-only-wide-free (L1 tuned)"
 # From what a family is called to how its members are.
 MEMBERS = {
     "adamw (decay tuned)": r"adamw(-\d+)?",
-    L1: r"sgd-l1-.*",
-    L1_SHRUNK: r"activity-only-wide-free-l1-.*",
+    L1_SGD: r"sgd-l1-.*",
+    L1_MANY_INPUTS: r"activity-only-wide-free-l1-.*",
 }
 
 
@@ -19,15 +19,19 @@ def members(family):
     return [name for name in OPTIMIZERS if re.fullmatch(MEMBERS[family], name)]
 
 
-# The same with each modulation before it.
 FAMILIES = {family: members(family) for family in MEMBERS}
-FAMILIES |= {
-    f"{beginning}-{family}": [f"{beginning}-{name}" for name in names]
-    for beginning in MODULATIONS
-    for family, names in [*FAMILIES.items()]
-}
 # What each modulates, families too.
-BARES = BARE | {f"{m}-{family}": family for m in MODULATIONS for family in MEMBERS}
+BARES = BARE | {
+    f"{beginning}-{family}": family
+    for beginning in MODULATIONS
+    for family, names in FAMILIES.items()
+    if {*names} <= {*KERAS}
+}
+FAMILIES |= {
+    name: [f"{name.removesuffix(bare)}{member}" for member in FAMILIES[bare]]
+    for name, bare in BARES.items()
+    if bare in FAMILIES
+}
 
 
 def in_one(rows, curves, score):

@@ -5,7 +5,7 @@ from itertools import chain
 import numpy as np
 
 from examples.evidence.cells import select
-from examples.evidence.families import L1, members
+from examples.evidence.families import L1_SGD, members
 from examples.evidence.labels import NETWORKS
 from examples.evidence.pictures import (
     BLUE,
@@ -45,7 +45,7 @@ LINES = {
         {"color": BLUE, "marker": "o"},
     ),
     "SGD with an L1 penalty": (
-        [L1, *members(L1)],
+        [L1_SGD, *members(L1_SGD)],
         {"color": GREY, "marker": "D", "linestyle": ":"},
     ),
 }

@@ -9,7 +9,13 @@ from examples.evidence.cells import (
     trials,
 )
 from examples.evidence.curves import curves, favourite
-from examples.evidence.families import BARES, L1, L1_SHRUNK, in_one, members
+from examples.evidence.families import (
+    BARES,
+    L1_MANY_INPUTS,
+    L1_SGD,
+    in_one,
+    members,
+)
 from examples.evidence.labels import axes
 from examples.evidence.origin import origin
 from examples.evidence.paper import NOT_RUN
@@ -64,13 +70,16 @@ def part(records):
     """The tables of the cells that differ in the first axis of the study alone."""
     cells = tuned(records)
     texts = [scores(cells)]
-    if pairs := modulated(cells, {**BARES, L1_SHRUNK: L1}):
+    if pairs := modulated(cells):
         texts.append("Modulated, less the same optimizer bare:")
+        texts.append(differences(pairs))
+    if pairs := modulated(cells, {L1_MANY_INPUTS: L1_SGD}):
+        texts.append("`many_inputs` with an L1 penalty, less SGD with one:")
         texts.append(differences(pairs))
     if pairs := forms(records):
         texts.append("Less the other optimizer that was best on held-out data:")
         texts.append(differences(pairs))
-    penalised = members(L1)
+    penalised = members(L1_SGD)
     plain = forms(records, [name for name in KERAS if name not in penalised])
     if plain.keys() != pairs.keys():
         texts.append("Less the best there without an L1 penalty:")

@@ -38,7 +38,8 @@ def make_parser(study, description, epochs, batch_size, axes, tune_each_seed=Fal
         f"{', '.join(f'{m}-adam' for m in MODULATIONS if m != 'plastic')}); "
         "neuroplastic is the paper's locked configuration, neuroplastic-default "
         "NeuroPlastic(), adamw-1 AdamW with a weight decay of 1, sgd-l1-1e-3 SGD with "
-        "an L1 penalty of 0.001; docs/studies.md says what the names mean "
+        "an L1 penalty of 0.001, activity-only-wide-free-l1-1e-3 many_inputs with "
+        "one; docs/studies.md says what the names mean "
         "(default: neuroplastic gradient-only)",
     )
     for name, options in axes.items():

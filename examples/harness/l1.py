@@ -7,7 +7,7 @@ from keras_neuroplastic import NeuroPlastic
 
 
 class L1(keras.optimizers.Optimizer):
-    """Before an optimizer in the bases of a class: proximal steps on λ Σ|w|.
+    """A mixin, to be named before an optimizer: proximal steps on λ Σ|w|.
 
     A step of a kernel w, which has two dimensions or more, ends with
 

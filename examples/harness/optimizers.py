@@ -64,16 +64,16 @@ MODULATED = {
     for beginning, options in MODULATIONS.items()
     for name, make in KERAS.items()
 }
-# The penalty with plasticity that leaves the shrinking of weights as it is.
-SHRUNK = {
+# many_inputs with the penalty, which plasticity does not scale.
+PENALISED_FORMS = {
     f"activity-only-wide-free-l1-{strength}": l1_many_inputs(float(strength))
     for strength in L1_STRENGTHS
 }
-OPTIMIZERS = {**BASES, **VARIANTS, **SHRUNK, **KERAS, **MODULATED}
+OPTIMIZERS = {**BASES, **VARIANTS, **PENALISED_FORMS, **KERAS, **MODULATED}
 
 # The paper's for NeuroPlastic and its ablation, customary ones for the others.
 LEARNING_RATES = {
-    **dict.fromkeys([*BASES, *VARIANTS, *SHRUNK], 0.1),
+    **dict.fromkeys([*BASES, *VARIANTS, *PENALISED_FORMS], 0.1),
     "sgd": 0.1,
     "momentum": 0.01,
     "adam": 0.001,
