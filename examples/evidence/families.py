@@ -3,13 +3,16 @@
 import re
 
 from examples.evidence.curves import peak
-from examples.harness.optimizers import BARE, KERAS, MODULATIONS, OPTIMIZERS
+from examples.harness.optimizers import BARE, MODULATIONS, OPTIMIZERS
 
+ADAMW = "adamw (decay tuned)"
 L1_SGD = "sgd (L1 tuned)"
 L1_MANY_INPUTS = "activity-only-wide-free (L1 tuned)"
+# Those that may be modulated, as all optimizers of Keras.
+OF_KERAS = ADAMW, L1_SGD
 # From what a family is called to how its members are.
 MEMBERS = {
-    "adamw (decay tuned)": r"adamw(-\d+)?",
+    ADAMW: r"adamw(-\d+)?",
     L1_SGD: r"sgd-l1-.*",
     L1_MANY_INPUTS: r"activity-only-wide-free-l1-.*",
 }
@@ -19,18 +22,12 @@ def members(family):
     return [name for name in OPTIMIZERS if re.fullmatch(MEMBERS[family], name)]
 
 
-FAMILIES = {family: members(family) for family in MEMBERS}
 # What each modulates, families too.
-BARES = BARE | {
-    f"{beginning}-{family}": family
-    for beginning in MODULATIONS
-    for family, names in FAMILIES.items()
-    if {*names} <= {*KERAS}
-}
-FAMILIES |= {
-    name: [f"{name.removesuffix(bare)}{member}" for member in FAMILIES[bare]]
-    for name, bare in BARES.items()
-    if bare in FAMILIES
+BARES = BARE | {f"{m}-{family}": family for m in MODULATIONS for family in OF_KERAS}
+FAMILIES = {family: members(family) for family in MEMBERS} | {
+    f"{m}-{family}": [f"{m}-{name}" for name in members(family)]
+    for m in MODULATIONS
+    for family in OF_KERAS
 }
 
 

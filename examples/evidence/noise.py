@@ -5,7 +5,7 @@ from itertools import chain
 import numpy as np
 
 from examples.evidence.cells import select
-from examples.evidence.families import L1_SGD, members
+from examples.evidence.families import ADAMW, L1_SGD, members
 from examples.evidence.labels import NETWORKS
 from examples.evidence.pictures import (
     BLUE,
@@ -38,7 +38,7 @@ def both(label, name, color, marker, again=None):
 # In the legend's words: who is drawn, the first of several that ran, and how.
 LINES = {
     **both("Adam", "adam", ORANGE, "^"),
-    **both("AdamW, decay tuned", "adamw (decay tuned)", PINK, "v", "the same"),
+    **both("AdamW, decay tuned", ADAMW, PINK, "v", "the same"),
     **both("momentum", "momentum", GREEN, "s"),
     "NeuroPlastic.many_inputs": (
         ["activity-only-wide-free"],
